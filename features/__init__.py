@@ -1,0 +1,1 @@
+"""Ratios, macro variables and labels over the warehouse: the panel that models learn from."""

@@ -1,0 +1,1 @@
+"""Selection, resampling, learners, honest evaluation, artifacts and scoring."""

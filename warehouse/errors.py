@@ -1,0 +1,28 @@
+"""The one exception a user is meant to read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+P = ParamSpec("P")
+
+
+class InputError(Exception):
+    """Bad input: one line that says which file, which row, what was expected and what came."""
+
+
+def exits_with_2(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn an `InputError` of a command into one line on stderr and exit code 2."""
+
+    @wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except InputError as error:
+            print("error: " + " ".join(str(error).split()), file=sys.stderr)
+            raise SystemExit(2) from None
+
+    return guarded
