@@ -1,0 +1,340 @@
+"""User files into the warehouse: read, validate every row, then load all files or none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from warehouse import formats, readers, screener
+from warehouse.errors import InputError
+from warehouse.formats import Format
+from warehouse.items import UNITS
+from warehouse.store import transaction
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of one file; `notices` are lines a user should read."""
+
+    path: Path
+    kind: str
+    rows: int
+    already_there: bool
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A file as read: text columns, its format, the number of its first data row."""
+
+    path: Path
+    format: Format
+    table: pa.Table
+    first_row: int
+    notices: tuple[str, ...]
+
+
+def import_files(
+    connection: duckdb.DuckDBPyConnection,
+    paths: Sequence[Path],
+    company: str | None = None,
+    progress: Callable[[Path], None] = lambda path: None,
+) -> list[Imported]:
+    """Load files of any format in one transaction; a file that was loaded before changes nothing.
+
+    Args:
+        connection: an open warehouse.
+        paths: statements, events, companies or macro files (CSV, Parquet), Screener workbooks.
+        company: company_id that the workbooks belong to; else made from the name inside.
+        progress: called with each path before it is read.
+
+    Raises:
+        InputError: any file is bad: then nothing is loaded.
+    """
+    with transaction(connection):
+        done = []
+        for path in paths:
+            progress(path)
+            done.append(_import_file(connection, path, company))
+    return done
+
+
+def _import_file(
+    connection: duckdb.DuckDBPyConnection, path: Path, company: str | None
+) -> Imported:
+    readers.require_file(path)
+    sha256 = _sha256(path)
+    known = connection.execute(
+        "SELECT kind, rows FROM snapshot WHERE sha256 = ?", [sha256]
+    ).fetchone()
+    if known:
+        return Imported(path, known[0], known[1], True, ())
+    incoming = read(path, company)
+    _stage(connection, incoming)
+    _validate(connection, incoming)
+    snapshot = _new_snapshot(connection, incoming, sha256)
+    LOADERS[incoming.format.kind](connection, snapshot)
+    connection.execute("DROP TABLE staged")
+    return Imported(path, incoming.format.kind, incoming.table.num_rows, False, incoming.notices)
+
+
+def read(path: Path, company: str | None = None) -> Incoming:
+    """Read a file and tell its format by its content.
+
+    Raises:
+        InputError: not readable, or of no known format.
+    """
+    readers.require_file(path)
+    if readers.is_workbook(path):
+        table, notices = screener.read_workbook(path, company)
+        return Incoming(path, formats.STATEMENTS, table, 1, notices)
+    table = readers.read_table(path)
+    chosen = _format_of(path, table.column_names)
+    names = [chosen.aliases.get(name, name) for name in table.column_names]
+    # An alias gives way to the column whose name it stands for.
+    names = [
+        old if new != old and new in table.column_names else new
+        for old, new in zip(table.column_names, names, strict=True)
+    ]
+    notices = _notices(chosen, table.column_names, names)
+    kept = [name in chosen.columns for name in names]
+    table = table.select([i for i, keep in enumerate(kept) if keep])
+    table = table.rename_columns([n for n, keep in zip(names, kept, strict=True) if keep])
+    return Incoming(path, chosen, table, 1 if readers.is_parquet(path) else 2, notices)
+
+
+def _format_of(path: Path, columns: list[str]) -> Format:
+    for telltale, candidate in formats.FORMATS:
+        if set(telltale) <= set(columns):
+            missing = [name for name in candidate.mandatory if name not in columns]
+            if missing:
+                raise InputError(
+                    f"{path}: looks like a {candidate.kind} file, but column {missing[0]!r} is"
+                    f" missing; its columns are: {_listed(columns)}"
+                )
+            return candidate
+    wanted = "; ".join(f"{f.kind}: {', '.join(f.mandatory)}" for _, f in formats.FORMATS)
+    raise InputError(f"{path}: unknown columns {_listed(columns)}; expected {wanted}")
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(name[:40] for name in names[:most]) + more
+
+
+def _notices(chosen: Format, theirs: list[str], ours: list[str]) -> tuple[str, ...]:
+    renamed = [f"{a} as {b}" for a, b in zip(theirs, ours, strict=True) if a != b]
+    ignored = [name for name in ours if name not in chosen.columns]
+    lines = [f"columns read under another name: {_listed(renamed)}"] if renamed else []
+    lines += [f"columns ignored: {_listed(ignored, 20)}"] if ignored else []
+    return tuple(lines)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stage(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
+    """The rows as text in the temporary table `staged`, every column of the format present."""
+    cells = [
+        f"nullif(trim(CAST({_quoted(name)} AS VARCHAR)), '') AS {name}"
+        if name in incoming.table.column_names
+        else f"CAST(NULL AS VARCHAR) AS {name}"
+        for name in incoming.format.columns
+    ]
+    connection.register("incoming", incoming.table)
+    try:
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE staged AS SELECT {', '.join(cells)},"
+            f" row_number() OVER () + {incoming.first_row - 1} AS row_number FROM incoming"
+        )
+    except duckdb.Error as error:
+        raise InputError(f"{incoming.path}: {str(error).splitlines()[0]}") from None
+    finally:
+        connection.unregister("incoming")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _validate(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
+    """Raise an `InputError` for the first bad cell or the first row that repeats a key."""
+    for column, rule in incoming.format.columns.items():
+        empty = "x IS NULL" if rule.required else "false"
+        row = connection.execute(
+            f"SELECT row_number, x FROM (SELECT row_number, {column} AS x FROM staged)"
+            f" WHERE {empty} OR (x IS NOT NULL AND NOT coalesce({rule.ok}, false))"
+            " ORDER BY row_number LIMIT 1"
+        ).fetchone()
+        if row:
+            raise InputError(_bad_cell(incoming, column, row[0], row[1]))
+    _validate_units(connection, incoming)
+    _validate_keys(connection, incoming)
+
+
+def _bad_cell(incoming: Incoming, column: str, row: int, value: str | None) -> str:
+    rule = incoming.format.columns[column]
+    came = "an empty cell" if value is None else repr(value[:80])
+    near = get_close_matches(value or "", rule.choices, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return (
+        f"{incoming.path}, row {row}, column {column}: expected {rule.expected}, got {came}{hint}"
+    )
+
+
+def _validate_units(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
+    if incoming.format is not formats.STATEMENTS:
+        return
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE unit_size AS SELECT * FROM (VALUES "
+        + ", ".join(f"('{unit.name}', CAST({unit.per_crore} AS DOUBLE))" for unit in UNITS)
+        + ") AS t(unit, per_crore)"
+    )
+    row = connection.execute(
+        "SELECT row_number, value, staged.unit FROM staged JOIN unit_size"
+        " ON unit_size.unit = coalesce(staged.unit, 'INR crore')"
+        " WHERE abs(CAST(value AS DOUBLE)) / per_crore > ? ORDER BY row_number LIMIT 1",
+        [formats.LARGEST_CRORE],
+    ).fetchone()
+    if row:
+        raise InputError(
+            f"{incoming.path}, row {row[0]}, column value: {row[1]} {row[2] or 'INR crore'} is more"
+            " than India's economy; is the unit right?"
+        )
+    row = connection.execute(
+        "SELECT row_number, filed_at, fiscal_year_end FROM staged"
+        " WHERE CAST(filed_at AS DATE) < CAST(fiscal_year_end AS DATE) ORDER BY row_number LIMIT 1"
+    ).fetchone()
+    if row:
+        raise InputError(
+            f"{incoming.path}, row {row[0]}, column filed_at: {row[1]} is before the year end"
+            f" {row[2]}"
+        )
+
+
+def _validate_keys(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
+    key = incoming.format.key
+    if not key:
+        return
+    row = connection.execute(
+        f"SELECT min(row_number), max(row_number), {', '.join(key)} FROM staged"
+        f" GROUP BY {', '.join(key)} HAVING count(*) > 1 ORDER BY 2 LIMIT 1"
+    ).fetchone()
+    if row:
+        named = ", ".join(f"{k} {v}" for k, v in zip(key, row[2:], strict=True) if v is not None)
+        raise InputError(
+            f"{incoming.path}, row {row[1]}: repeats row {row[0]} ({named}); expected one row each"
+        )
+
+
+def _new_snapshot(connection: duckdb.DuckDBPyConnection, incoming: Incoming, sha256: str) -> int:
+    row = connection.execute(
+        "INSERT INTO snapshot (sha256, kind, name, bytes, rows) VALUES (?, ?, ?, ?, ?)"
+        " RETURNING snapshot_id",
+        [
+            sha256,
+            incoming.format.kind,
+            incoming.path.name,
+            incoming.path.stat().st_size,
+            incoming.table.num_rows,
+        ],
+    ).fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING gives the row
+    return int(row[0])
+
+
+def _load_statements(connection: duckdb.DuckDBPyConnection, snapshot: int) -> None:
+    connection.execute(
+        """
+        INSERT INTO statement_line
+        SELECT company_id, CAST(fiscal_year_end AS DATE), coalesce(basis, 'unstated'), item,
+            CAST(value AS DOUBLE) / per_crore, unit_size.unit,
+            coalesce(CAST(CAST(months AS DOUBLE) AS SMALLINT), 12), coalesce(source, 'user file'),
+            coalesce(note, 'reported'), CAST(filed_at AS DATE), $snapshot, row_number
+        FROM staged JOIN unit_size ON unit_size.unit = coalesce(staged.unit, 'INR crore')
+        """,
+        {"snapshot": snapshot},
+    )
+    # A company that no companies file has named yet; what is known of one is left alone.
+    connection.execute(
+        """
+        INSERT INTO company (company_id, company_name, nse_symbol, isin, cin, snapshot_id)
+        SELECT company_id, min(company_name), min(nse_symbol), min(isin), min(cin), $snapshot
+        FROM staged GROUP BY company_id
+        ON CONFLICT (company_id) DO NOTHING
+        """,
+        {"snapshot": snapshot},
+    )
+    _load_aliases(connection, snapshot)
+
+
+def _load_companies(connection: duckdb.DuckDBPyConnection, snapshot: int) -> None:
+    connection.execute(
+        """
+        INSERT OR REPLACE INTO company
+        SELECT company_id, company_name, nse_symbol, isin, cin, sector,
+            CAST(is_financial AS BOOLEAN),
+            coalesce(try_cast(in_nifty500 AS BOOLEAN), in_nifty500 IS NOT NULL), $snapshot
+        FROM staged
+        """,
+        {"snapshot": snapshot},
+    )
+    connection.execute(
+        """
+        INSERT OR IGNORE INTO index_member
+        SELECT company_id, 'nifty500', CAST(list_date AS DATE), $snapshot
+        FROM (SELECT company_id, unnest(string_split(in_nifty500, ';')) AS list_date FROM staged
+              WHERE try_cast(in_nifty500 AS BOOLEAN) IS NULL AND in_nifty500 IS NOT NULL)
+        """,
+        {"snapshot": snapshot},
+    )
+    _load_aliases(connection, snapshot)
+
+
+def _load_aliases(connection: duckdb.DuckDBPyConnection, snapshot: int) -> None:
+    connection.execute(
+        """
+        INSERT OR IGNORE INTO alias
+        SELECT DISTINCT kind, alias, company_id, $snapshot
+        FROM (SELECT company_id, company_name, nse_symbol, isin, cin FROM staged)
+        UNPIVOT (alias FOR kind IN (company_name, nse_symbol, isin, cin))
+        """,
+        {"snapshot": snapshot},
+    )
+
+
+def _load_events(connection: duckdb.DuckDBPyConnection, snapshot: int) -> None:
+    connection.execute(
+        """
+        INSERT INTO insolvency_event
+        SELECT company_id, company_name, cin, event_type, CAST(event_date AS DATE), source,
+            confidence, coalesce(CAST(usable AS BOOLEAN), true), $snapshot, row_number
+        FROM staged
+        """,
+        {"snapshot": snapshot},
+    )
+
+
+def _load_macro(connection: duckdb.DuckDBPyConnection, snapshot: int) -> None:
+    for series in formats.MACRO_SERIES:
+        connection.execute(
+            f"INSERT OR REPLACE INTO macro SELECT ?, CAST(CAST(year AS DOUBLE) AS SMALLINT),"
+            f" CAST({series} AS DOUBLE), ? FROM staged WHERE {series} IS NOT NULL",
+            [series, snapshot],
+        )
+
+
+LOADERS: dict[str, Callable[[duckdb.DuckDBPyConnection, int], None]] = {
+    "statements": _load_statements,
+    "companies": _load_companies,
+    "events": _load_events,
+    "macro": _load_macro,
+}

@@ -1,0 +1,216 @@
+"""Open, create and migrate the DuckDB file; run the data checks."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import duckdb
+
+from warehouse import items
+from warehouse.errors import InputError
+
+# Entry k brings a warehouse from schema version k to k + 1: append, never edit.
+MIGRATIONS: tuple[str, ...] = ("schema.sql",)
+
+_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One query of checks.sql; `sql` returns the years it judged, with `failed`."""
+
+    name: str
+    severity: str
+    asserts: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """How many years a check could judge and how many failed it."""
+
+    check: Check
+    judged: int
+    failed: int
+
+
+def data_dir() -> Path:
+    """Folder of generated data: `BANKRUPTCY_DATA`, else `data`."""
+    return Path(os.environ.get("BANKRUPTCY_DATA") or "data")
+
+
+def warehouse_path(db: Path | None) -> Path:
+    """The warehouse file: `--db`, else `warehouse.duckdb` in the data folder."""
+    return db if db is not None else data_dir() / "warehouse.duckdb"
+
+
+def _sql(name: str) -> str:
+    return files("warehouse").joinpath(name).read_text(encoding="utf-8")
+
+
+def views_sql() -> str:
+    """The views, with the columns of items.py filled in."""
+    return Template(_sql("views.sql")).substitute(
+        item_columns=items.item_columns_sql(),
+        derived_columns=items.derived_columns_sql(),
+        previous_columns=items.previous_columns_sql(),
+    )
+
+
+def _open(target: str, read_only: bool) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(target, read_only=read_only, config=_CONFIG)
+    except duckdb.IOException as error:
+        text = str(error)
+        if "lock" in text.lower():
+            raise InputError(
+                f"{target}: another process holds this warehouse; wait for it or stop it"
+            ) from None
+        raise InputError(
+            f"{target}: expected a DuckDB database file, got something else or a damaged file;"
+            " restore a copy, or name another file with --db"
+        ) from None
+    except duckdb.Error as error:
+        raise InputError(f"{target}: cannot be opened: {str(error).splitlines()[0]}") from None
+
+
+def _version(connection: duckdb.DuckDBPyConnection) -> int:
+    """Schema version; 0 for an empty database, -1 for one that is no warehouse."""
+    tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+    if "schema_version" not in tables:
+        return -1 if tables else 0
+    row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    return int(row[0]) if row and row[0] is not None else -1
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:
+    """Bring the schema to the newest version, all or nothing; the views follow the program."""
+    connection.execute("BEGIN")
+    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+    for step, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.execute(_sql(script))
+        connection.execute("INSERT INTO schema_version VALUES (?)", [step])
+    connection.execute(views_sql())
+    connection.execute("COMMIT")
+
+
+def _require_version(connection: duckdb.DuckDBPyConnection, target: str) -> int:
+    version, newest = _version(connection), len(MIGRATIONS)
+    if version < 0:
+        raise InputError(f"{target}: a DuckDB database, but not a warehouse of this program")
+    if version > newest:
+        raise InputError(
+            f"{target}: schema version {version}, but this program knows versions up to"
+            f" {newest}; update the program or name another file with --db"
+        )
+    return version
+
+
+@contextmanager
+def connect(
+    db: Path | None = None, *, create: bool = False, read_only: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse at its newest schema version.
+
+    Args:
+        db: the file, or None for the default one.
+        create: make it if it is not there.
+        read_only: open for reading beside other readers; never migrates.
+
+    Raises:
+        InputError: missing, locked, damaged, foreign or of a newer schema version.
+    """
+    path = warehouse_path(db)
+    if not path.exists() and not create:
+        raise InputError(f"{path}: no warehouse here; make one with: python -m warehouse init")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = _open(str(path), read_only)
+    try:
+        version = _require_version(connection, str(path))
+        if not read_only:
+            _migrate(connection, version)
+        elif version < len(MIGRATIONS):
+            raise InputError(
+                f"{path}: schema version {version}; bring it to {len(MIGRATIONS)} with:"
+                " python -m warehouse init"
+            )
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty warehouse in memory: the same schema and views, gone at the end."""
+    connection = _open(":memory:", read_only=False)
+    try:
+        _migrate(connection, 0)
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All or nothing: an exception inside leaves the warehouse as it was."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def checks() -> tuple[Check, ...]:
+    """The data checks of checks.sql, in order."""
+    text = Template(_sql("checks.sql")).substitute(
+        stated_and_parts=items.stated_and_parts_sql(),
+        non_negative=", ".join(f"'{i.name}'" for i in items.ITEMS if not i.may_be_negative),
+    )
+    head = re.compile(r"^-- (\w+) \| (error|warning) \| (.+)$", re.MULTILINE)
+    found = list(head.finditer(text))
+    ends = [match.start() for match in found[1:]] + [len(text)]
+    return tuple(
+        Check(match[1], match[2], match[3], text[match.end() : end].strip().rstrip(";"))
+        for match, end in zip(found, ends, strict=True)
+    )
+
+
+_TOLERANCE = """
+CREATE OR REPLACE TEMP MACRO slack(a, b) AS greatest(
+    0.01 * greatest(abs(a), abs(b)),
+    CASE WHEN a = round(a) AND b = round(b) THEN 2 ELSE 0.02 END);
+CREATE OR REPLACE TEMP MACRO differs(a, b) AS abs(a - b) > slack(a, b);
+CREATE OR REPLACE TEMP MACRO exceeds(a, b) AS a - b > slack(a, b);
+CREATE OR REPLACE TEMP TABLE checked AS SELECT * FROM statement_year;
+"""
+
+
+def run_checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
+    """Run every check and replace the rows of `check_failure`."""
+    results = []
+    connection.execute(_TOLERANCE)
+    with transaction(connection):
+        connection.execute("DELETE FROM check_failure")
+        for check in checks():
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE judged AS {check.sql}")
+            connection.execute(
+                "INSERT INTO check_failure SELECT ?, ?, company_id, fiscal_year_end, basis,"
+                " actual, expected, detail FROM judged WHERE failed",
+                [check.name, check.severity],
+            )
+            row = connection.execute(
+                "SELECT count(*), count(*) FILTER (WHERE failed) FROM judged"
+            ).fetchone()
+            judged, failed = row if row else (0, 0)
+            results.append(CheckResult(check, int(judged), int(failed)))
+    connection.execute("DROP TABLE checked; DROP TABLE judged")
+    return results

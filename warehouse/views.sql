@@ -1,0 +1,70 @@
+-- Staging to the one wide table that ratios are computed from.
+-- What stands behind a dollar sign is filled from the tables of items.py.
+
+-- stg_cell: one row per company, year end, basis and item. What was reported goes before what was
+-- derived or estimated, a later filing before an earlier one, a later load before an earlier one.
+CREATE OR REPLACE VIEW stg_cell AS
+SELECT company_id, fiscal_year_end, basis, item, value, months, source, note, filed_at
+FROM statement_line
+WHERE value IS NOT NULL
+QUALIFY row_number() OVER (
+    PARTITION BY company_id, fiscal_year_end, basis, item
+    ORDER BY note = 'proxy', note = 'derived', filed_at DESC NULLS LAST,
+        snapshot_id DESC, row_number DESC
+) = 1;
+
+-- stg_statement: one row per company, year end and basis; one column per item.
+CREATE OR REPLACE VIEW stg_statement AS
+SELECT company_id, fiscal_year_end, basis, year(fiscal_year_end) AS fiscal_year,
+    max(months) AS months, mode(source) AS source, max(filed_at) AS filed_at,
+    count(*) FILTER (WHERE note = 'proxy') AS n_proxy,
+    string_agg(item, ', ' ORDER BY item) FILTER (WHERE note = 'proxy') AS proxies,
+    $item_columns
+FROM stg_cell
+GROUP BY company_id, fiscal_year_end, basis;
+
+-- statement_year: as stg_statement, with the derived items.
+CREATE OR REPLACE VIEW statement_year AS
+SELECT *,
+    $derived_columns
+FROM stg_statement;
+
+-- company_basis: one row per company: consolidated where there is any, for all its years.
+CREATE OR REPLACE VIEW company_basis AS
+SELECT company_id,
+    CASE WHEN bool_or(basis = 'consolidated') THEN 'consolidated'
+         WHEN bool_or(basis = 'standalone') THEN 'standalone'
+         ELSE 'unstated' END AS basis
+FROM statement_line
+GROUP BY company_id;
+
+-- statements: one row per company and fiscal year (the calendar year of the year end; of two year
+-- ends in one calendar year the later one: the check duplicate_year names both).
+CREATE OR REPLACE VIEW statements AS
+WITH one_a_year AS (
+    SELECT s.*
+    FROM statement_year s
+    JOIN company_basis USING (company_id, basis)
+    QUALIFY row_number() OVER (
+        PARTITION BY company_id, fiscal_year ORDER BY fiscal_year_end DESC) = 1
+)
+SELECT *,
+    coalesce(filed_at, CAST(fiscal_year_end + INTERVAL 60 DAY AS DATE)) AS available_from,
+    $previous_columns
+FROM one_a_year;
+
+-- company_kind: one row per company: whether it is a bank, NBFC or insurer, and how that is known.
+-- Where no companies file says so, the layout does: no stock or materials in any year, hardly any
+-- fixed assets, and more debt than equity.
+CREATE OR REPLACE VIEW company_kind AS
+WITH layout AS (
+    SELECT company_id,
+        coalesce(max(inventories), 0) <= 0 AND coalesce(max(cost_of_materials), 0) <= 0
+            AND coalesce(avg(fixed_assets / total_assets), 1) < 0.05
+            AND coalesce(avg(total_debt / shareholders_funds), 0) > 1 AS looks_financial
+    FROM statements
+    GROUP BY company_id
+)
+SELECT company_id, coalesce(is_financial, looks_financial, false) AS is_financial,
+    CASE WHEN is_financial IS NOT NULL THEN 'companies file' ELSE 'statement layout' END AS how
+FROM company LEFT JOIN layout USING (company_id);
