@@ -1,1 +1,1 @@
-"""The DuckDB warehouse: canonical line items, provenance per cell, checks. Imports none of the other packages."""
+"""The DuckDB warehouse: canonical items, provenance per cell, checks. Imports no other package."""

@@ -1,29 +1,29 @@
 -- Data checks. Each query has a first comment with its name, its severity and what it asserts; it
 -- returns one row per year that it could judge: company_id, fiscal_year_end, basis, actual,
 -- expected, failed, detail. A row that fails is kept, flagged and counted.
--- Sums may differ by 1 % of the larger side, or by INR 2 lakh; by INR 2 crore where both sides are
--- whole crores, because sources that round to the crore add up to that.
+-- Sums may differ by 1 % of the larger side or by INR 2 lakh; by INR 2.5 crore where all that was
+-- reported for the year is in whole crores, because rounding adds up to that.
 
 -- balance_sheet | error | total assets = shareholders' funds + minority interest + liabilities
 SELECT company_id, fiscal_year_end, basis, total_assets AS actual,
-    total_equity + total_liabilities AS expected, differs(actual, expected) AS failed, '' AS detail
+    total_equity + total_liabilities AS expected, differs(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
 -- two_sides | error | total assets = equity and liabilities
 SELECT company_id, fiscal_year_end, basis, total_assets AS actual,
-    equity_and_liabilities AS expected, differs(actual, expected) AS failed, '' AS detail
+    equity_and_liabilities AS expected, differs(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
 -- shareholders_funds | error | share capital + reserves = shareholders' funds
 SELECT company_id, fiscal_year_end, basis, equity_share_capital + reserves_and_surplus AS actual,
-    shareholders_funds AS expected, differs(actual, expected) AS failed, '' AS detail
+    shareholders_funds AS expected, differs(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
 -- current_assets | warning | cash, investments, receivables and inventories fit in current assets
 SELECT company_id, fiscal_year_end, basis,
     coalesce(cash, 0) + coalesce(current_investments, 0) + coalesce(trade_receivables, 0)
         + coalesce(inventories, 0) AS actual,
-    current_assets AS expected, exceeds(actual, expected) AS failed, '' AS detail
+    current_assets AS expected, exceeds(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE expected IS NOT NULL
     AND coalesce(cash, current_investments, trade_receivables, inventories) IS NOT NULL;
 
@@ -31,53 +31,53 @@ FROM checked WHERE expected IS NOT NULL
 SELECT company_id, fiscal_year_end, basis,
     coalesce(trade_payables, 0) + coalesce(short_term_borrowings, 0)
         + coalesce(other_current_liabilities, 0) AS actual,
-    current_liabilities AS expected, exceeds(actual, expected) AS failed, '' AS detail
+    current_liabilities AS expected, exceeds(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE expected IS NOT NULL
     AND coalesce(trade_payables, short_term_borrowings, other_current_liabilities) IS NOT NULL;
 
 -- non_current_liabilities | warning | long-term borrowings fit in non-current liabilities
 SELECT company_id, fiscal_year_end, basis, long_term_borrowings AS actual,
-    non_current_liabilities AS expected, exceeds(actual, expected) AS failed, '' AS detail
+    non_current_liabilities AS expected, exceeds(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
 -- assets | warning | current assets, fixed assets and work in progress fit in total assets
 SELECT company_id, fiscal_year_end, basis,
     current_assets + fixed_assets + coalesce(capital_work_in_progress, 0) AS actual,
-    total_assets AS expected, exceeds(actual, expected) AS failed, '' AS detail
+    total_assets AS expected, exceeds(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
 -- revenue | error | sales + other income = revenue
 SELECT company_id, fiscal_year_end, basis, sales + other_income AS actual,
-    revenue AS expected, differs(actual, expected) AS failed, '' AS detail
+    revenue AS expected, differs(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
 -- expenses | error | the expense lines, where all are given, sum to total expenses
 SELECT company_id, fiscal_year_end, basis,
     cost_of_goods_sold + employee_benefits + other_expenses + depreciation + finance_costs
         AS actual,
-    total_expenses AS expected, differs(actual, expected) AS failed, '' AS detail
+    total_expenses AS expected, differs(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
--- profit_before_tax | error | revenue - total expenses + exceptional items = profit before tax
+-- profit_before_tax | error | total expenses - exceptional items + profit before tax = revenue
 SELECT company_id, fiscal_year_end, basis,
-    revenue - total_expenses + coalesce(exceptional_items, 0) AS actual,
-    profit_before_tax AS expected, differs(actual, expected) AS failed, '' AS detail
+    total_expenses - coalesce(exceptional_items, 0) + profit_before_tax AS actual,
+    revenue AS expected, differs(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
--- profit_after_tax | error | profit before tax - tax = net profit
-SELECT company_id, fiscal_year_end, basis, profit_before_tax - tax AS actual,
-    net_profit AS expected, differs(actual, expected) AS failed, '' AS detail
+-- profit_after_tax | error | net profit + tax = profit before tax
+SELECT company_id, fiscal_year_end, basis, net_profit + tax AS actual,
+    profit_before_tax AS expected, differs(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
 -- cash_flows | error | operating + investing + financing = net cash flow
 SELECT company_id, fiscal_year_end, basis,
     operating_cash_flow + investing_cash_flow + financing_cash_flow AS actual,
-    net_cash_flow AS expected, differs(actual, expected) AS failed, '' AS detail
+    net_cash_flow AS expected, differs(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
 -- derived_items | error | a derived item that is stated equals what its parts give
 SELECT company_id, fiscal_year_end, basis, stated AS actual, parts AS expected,
-    differs(actual, expected) AS failed, item AS detail
+    differs(actual, expected, whole_crores) AS failed, item AS detail
 FROM ($stated_and_parts) WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
 -- sign | warning | items that cannot be negative are not

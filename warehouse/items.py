@@ -240,7 +240,7 @@ def stated_and_parts_sql() -> str:
     known = ITEM_NAMES | DERIVED_NAMES
     # A part that is itself derived is taken from `checked`, which already resolved it.
     return "\nUNION ALL\n".join(
-        f"SELECT company_id, fiscal_year_end, basis, '{d.name}' AS item,"
+        f"SELECT company_id, fiscal_year_end, basis, '{d.name}' AS item, whole_crores,"
         f" stated_{d.name} AS stated, {parts_sql(d, known)} AS parts FROM checked"
         f" WHERE stated_{d.name} IS NOT NULL"
         for d in DERIVED

@@ -50,7 +50,7 @@ def require_safe_workbook(path: Path) -> None:
         total = sum(info.file_size for info in archive.infolist())
     if total > MAX_UNZIPPED_BYTES:
         raise InputError(
-            f"{path}: unpacks to {total:,} bytes; workbooks of up to {MAX_UNZIPPED_BYTES:,} are read"
+            f"{path}: unpacks to {total:,} bytes; up to {MAX_UNZIPPED_BYTES:,} are read"
         )
 
 

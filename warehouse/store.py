@@ -185,11 +185,10 @@ def checks() -> tuple[Check, ...]:
 
 
 _TOLERANCE = """
-CREATE OR REPLACE TEMP MACRO slack(a, b) AS greatest(
-    0.01 * greatest(abs(a), abs(b)),
-    CASE WHEN a = round(a) AND b = round(b) THEN 2 ELSE 0.02 END);
-CREATE OR REPLACE TEMP MACRO differs(a, b) AS abs(a - b) > slack(a, b);
-CREATE OR REPLACE TEMP MACRO exceeds(a, b) AS a - b > slack(a, b);
+CREATE OR REPLACE TEMP MACRO slack(a, b, whole_crores) AS greatest(
+    0.01 * greatest(abs(a), abs(b)), CASE WHEN whole_crores THEN 2.5 ELSE 0.02 END);
+CREATE OR REPLACE TEMP MACRO differs(a, b, whole) AS abs(a - b) > slack(a, b, whole);
+CREATE OR REPLACE TEMP MACRO exceeds(a, b, whole) AS a - b > slack(a, b, whole);
 CREATE OR REPLACE TEMP TABLE checked AS SELECT * FROM statement_year;
 """
 
