@@ -1,8 +1,8 @@
 -- Data checks. Each query has a first comment with its name, its severity and what it asserts; it
 -- returns one row per year that it could judge: company_id, fiscal_year_end, basis, actual,
 -- expected, failed, detail. A row that fails is kept, flagged and counted.
--- Sums may differ by 1 % of the larger side or by INR 2 lakh; by INR 2.5 crore where all that was
--- reported for the year is in whole crores, because rounding adds up to that.
+-- Sums may differ by 1 % of the larger side or by INR 2 lakh; by INR 2.5 crore where most of
+-- what was reported for the year is in whole crores, because rounding adds up to that.
 
 -- balance_sheet | error | total assets = shareholders' funds + minority interest + liabilities
 SELECT company_id, fiscal_year_end, basis, total_assets AS actual,

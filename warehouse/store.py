@@ -19,7 +19,10 @@ from warehouse.errors import InputError
 # Entry k brings a warehouse from schema version k to k + 1: append, never edit.
 MIGRATIONS: tuple[str, ...] = ("schema.sql",)
 
-_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 
 
 @dataclass(frozen=True)

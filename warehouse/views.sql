@@ -17,7 +17,8 @@ QUALIFY row_number() OVER (
 CREATE OR REPLACE VIEW stg_statement AS
 SELECT company_id, fiscal_year_end, basis, year(fiscal_year_end) AS fiscal_year,
     max(months) AS months, mode(source) AS source, max(filed_at) AS filed_at,
-    bool_and(value = round(value)) FILTER (WHERE note = 'reported') AS whole_crores,
+    avg(CAST(value = round(value) AS INTEGER)) FILTER (WHERE note = 'reported') > 0.5
+        AS whole_crores,
     count(*) FILTER (WHERE note = 'proxy') AS n_proxy,
     string_agg(item, ', ' ORDER BY item) FILTER (WHERE note = 'proxy') AS proxies,
     $item_columns
