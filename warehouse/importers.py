@@ -15,7 +15,7 @@ from warehouse import formats, readers, screener
 from warehouse.errors import InputError
 from warehouse.formats import Format
 from warehouse.items import UNITS
-from warehouse.store import transaction
+from warehouse.store import one_row, transaction
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,35 @@ def _import_file(
 ) -> Imported:
     readers.require_file(path)
     sha256 = _sha256(path)
-    known = connection.execute(
-        "SELECT kind, rows FROM snapshot WHERE sha256 = ?", [sha256]
-    ).fetchone()
+    known = one_row(connection, "SELECT kind, rows FROM snapshot WHERE sha256 = ?", [sha256])
     if known:
         return Imported(path, known[0], known[1], True, ())
     incoming = read(path, company)
+    _load(connection, incoming, sha256, path.stat().st_size)
+    return Imported(path, incoming.format.kind, incoming.table.num_rows, False, incoming.notices)
+
+
+def import_table(
+    connection: duckdb.DuckDBPyConnection, kind: Format, table: pa.Table, name: str
+) -> None:
+    """Load a table made in memory as if it stood in a file called `name`.
+
+    Raises:
+        InputError: a row breaks the rules of the format.
+    """
+    sha256 = hashlib.sha256(name.encode()).hexdigest()
+    with transaction(connection):
+        _load(connection, Incoming(Path(name), kind, table, 1, ()), sha256, table.nbytes)
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection, incoming: Incoming, sha256: str, size: int
+) -> None:
     _stage(connection, incoming)
     _validate(connection, incoming)
-    snapshot = _new_snapshot(connection, incoming, sha256)
+    snapshot = _new_snapshot(connection, incoming, sha256, size)
     LOADERS[incoming.format.kind](connection, snapshot)
     connection.execute("DROP TABLE staged")
-    return Imported(path, incoming.format.kind, incoming.table.num_rows, False, incoming.notices)
 
 
 def read(path: Path, company: str | None = None) -> Incoming:
@@ -169,11 +186,12 @@ def _validate(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None
     """Raise an `InputError` for the first bad cell or the first row that repeats a key."""
     for column, rule in incoming.format.columns.items():
         empty = "x IS NULL" if rule.required else "false"
-        row = connection.execute(
+        row = one_row(
+            connection,
             f"SELECT row_number, x FROM (SELECT row_number, {column} AS x FROM staged)"
             f" WHERE {empty} OR (x IS NOT NULL AND NOT coalesce({rule.ok}, false))"
-            " ORDER BY row_number LIMIT 1"
-        ).fetchone()
+            " ORDER BY row_number LIMIT 1",
+        )
         if row:
             raise InputError(_bad_cell(incoming, column, row[0], row[1]))
     _validate_units(connection, incoming)
@@ -198,21 +216,23 @@ def _validate_units(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -
         + ", ".join(f"('{unit.name}', CAST({unit.per_crore} AS DOUBLE))" for unit in UNITS)
         + ") AS t(unit, per_crore)"
     )
-    row = connection.execute(
+    row = one_row(
+        connection,
         "SELECT row_number, value, staged.unit FROM staged JOIN unit_size"
         " ON unit_size.unit = coalesce(staged.unit, 'INR crore')"
         " WHERE abs(CAST(value AS DOUBLE)) / per_crore > ? ORDER BY row_number LIMIT 1",
         [formats.LARGEST_CRORE],
-    ).fetchone()
+    )
     if row:
         raise InputError(
             f"{incoming.path}, row {row[0]}, column value: {row[1]} {row[2] or 'INR crore'} is more"
             " than India's economy; is the unit right?"
         )
-    row = connection.execute(
+    row = one_row(
+        connection,
         "SELECT row_number, filed_at, fiscal_year_end FROM staged"
-        " WHERE CAST(filed_at AS DATE) < CAST(fiscal_year_end AS DATE) ORDER BY row_number LIMIT 1"
-    ).fetchone()
+        " WHERE CAST(filed_at AS DATE) < CAST(fiscal_year_end AS DATE) ORDER BY row_number LIMIT 1",
+    )
     if row:
         raise InputError(
             f"{incoming.path}, row {row[0]}, column filed_at: {row[1]} is before the year end"
@@ -224,10 +244,11 @@ def _validate_keys(connection: duckdb.DuckDBPyConnection, incoming: Incoming) ->
     key = incoming.format.key
     if not key:
         return
-    row = connection.execute(
+    row = one_row(
+        connection,
         f"SELECT min(row_number), max(row_number), {', '.join(key)} FROM staged"
-        f" GROUP BY {', '.join(key)} HAVING count(*) > 1 ORDER BY 2 LIMIT 1"
-    ).fetchone()
+        f" GROUP BY {', '.join(key)} HAVING count(*) > 1 ORDER BY 2 LIMIT 1",
+    )
     if row:
         named = ", ".join(f"{k} {v}" for k, v in zip(key, row[2:], strict=True) if v is not None)
         raise InputError(
@@ -235,18 +256,21 @@ def _validate_keys(connection: duckdb.DuckDBPyConnection, incoming: Incoming) ->
         )
 
 
-def _new_snapshot(connection: duckdb.DuckDBPyConnection, incoming: Incoming, sha256: str) -> int:
-    row = connection.execute(
+def _new_snapshot(
+    connection: duckdb.DuckDBPyConnection, incoming: Incoming, sha256: str, size: int
+) -> int:
+    row = one_row(
+        connection,
         "INSERT INTO snapshot (sha256, kind, name, bytes, rows) VALUES (?, ?, ?, ?, ?)"
         " RETURNING snapshot_id",
         [
             sha256,
             incoming.format.kind,
             incoming.path.name,
-            incoming.path.stat().st_size,
+            size,
             incoming.table.num_rows,
         ],
-    ).fetchone()
+    )
     assert row is not None  # noqa: S101 - INSERT ... RETURNING gives the row
     return int(row[0])
 

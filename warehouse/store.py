@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import duckdb
 
@@ -89,7 +90,7 @@ def _version(connection: duckdb.DuckDBPyConnection) -> int:
     tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
     if "schema_version" not in tables:
         return -1 if tables else 0
-    row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    row = one_row(connection, "SELECT max(version) FROM schema_version")
     return int(row[0]) if row and row[0] is not None else -1
 
 
@@ -172,6 +173,14 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
+def one_row(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[object] | None = None
+) -> tuple[Any, ...] | None:
+    """First row of a query, or None. Reads the result to its end: it holds the connection."""
+    rows = connection.execute(sql, parameters or []).fetchall()
+    return tuple(rows[0]) if rows else None
+
+
 def checks() -> tuple[Check, ...]:
     """The data checks of checks.sql, in order."""
     text = Template(_sql("checks.sql")).substitute(
@@ -209,9 +218,7 @@ def run_checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
                 " actual, expected, detail FROM judged WHERE failed",
                 [check.name, check.severity],
             )
-            row = connection.execute(
-                "SELECT count(*), count(*) FILTER (WHERE failed) FROM judged"
-            ).fetchone()
+            row = one_row(connection, "SELECT count(*), count(*) FILTER (WHERE failed) FROM judged")
             judged, failed = row if row else (0, 0)
             results.append(CheckResult(check, int(judged), int(failed)))
     connection.execute("DROP TABLE checked; DROP TABLE judged")

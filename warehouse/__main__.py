@@ -1,0 +1,211 @@
+"""`python -m warehouse`: make, fill, check, export and describe the warehouse."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+
+import click
+import duckdb
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from warehouse import exports, store
+from warehouse.errors import InputError, exits_with_2
+from warehouse.importers import Imported, import_files
+
+FILE = click.Path(path_type=Path)
+DB = click.option("--db", type=FILE, help="Warehouse file. [data/warehouse.duckdb]")
+
+
+@click.group(epilog="\b\nExample:\n  python -m warehouse import statements.csv events.csv")
+def main() -> None:
+    """The DuckDB warehouse of statements, companies and insolvency events."""
+
+
+@main.command(epilog="\b\nExample:\n  python -m warehouse init --db india.duckdb")
+@DB
+@exits_with_2
+def init(db: Path | None) -> None:
+    """Make an empty warehouse, or bring one to the newest schema version."""
+    path = store.warehouse_path(db)
+    there = path.exists()
+    with store.connect(db, create=True):
+        pass
+    state = "is at" if there else "made at"
+    click.echo(f"{path}: {state} schema version {len(store.MIGRATIONS)}")
+
+
+@main.command(
+    "import",
+    epilog="\b\nExample:\n  python -m warehouse import companies.csv events.csv statements.parquet",
+)
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--company", help="company_id that the workbooks belong to. [made from the name]")
+@DB
+@exits_with_2
+def import_(files: tuple[Path, ...], company: str | None, db: Path | None) -> None:
+    """Load statements, events, companies and macro files and Screener workbooks.
+
+    All files or none: a bad row is named and nothing changes. The data checks run after the load.
+    """
+    console, started = Console(), datetime.now()
+    fresh = not store.warehouse_path(db).exists()
+    try:
+        with store.connect(db, create=True) as connection:
+            with _progress() as progress:
+                task = progress.add_task("reading", total=None)
+                done = import_files(
+                    connection,
+                    files,
+                    company,
+                    lambda path: progress.update(task, description=f"loading {path.name}"),
+                )
+                progress.update(task, description="checking")
+                results = store.run_checks(connection)
+            _record_run(connection, started, done)
+    except InputError:
+        if fresh:
+            store.warehouse_path(db).unlink(missing_ok=True)
+        raise
+    _print_imported(console, done)
+    _print_checks(console, results, only_failing=True)
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not os.isatty(2),
+    )
+
+
+def _record_run(
+    connection: duckdb.DuckDBPyConnection, started: datetime, done: list[Imported]
+) -> None:
+    summary = [{"file": i.path.name, "rows": i.rows, "new": not i.already_there} for i in done]
+    connection.execute(
+        "INSERT INTO run VALUES (?, ?, 'import', ?)",
+        [started, datetime.now(), json.dumps(summary)],
+    )
+
+
+def _print_imported(console: Console, done: list[Imported]) -> None:
+    view = Table("file", "kind")
+    view.add_column("rows", justify="right")
+    view.add_column("")
+    for each in done:
+        state = "loaded before: nothing changed" if each.already_there else "loaded"
+        view.add_row(each.path.name, each.kind, f"{each.rows:,}", state)
+    console.print(view)
+    for each in done:
+        for notice in each.notices:
+            console.print(f"{each.path.name}: {notice}", style="dim", highlight=False)
+
+
+@main.command(epilog="\b\nExample:\n  python -m warehouse check --rows 20")
+@click.option("--rows", default=0, show_default=True, help="Failing rows to list per check.")
+@DB
+@exits_with_2
+def check(rows: int, db: Path | None) -> None:
+    """Run every data check; exit 1 if a check of severity error fails anywhere."""
+    console = Console()
+    with store.connect(db) as connection:
+        results = store.run_checks(connection)
+        _print_checks(console, results, only_failing=False)
+        if rows:
+            _print_failures(console, connection, rows)
+    if any(result.failed for result in results if result.check.severity == "error"):
+        raise SystemExit(1)
+
+
+def _print_checks(
+    console: Console, results: list[store.CheckResult], *, only_failing: bool
+) -> None:
+    view = Table("check", "severity", "asserts", title="Data checks", title_justify="left")
+    for name in ("judged", "failed", "pass rate"):
+        view.add_column(name, justify="right")
+    for r in results:
+        if r.failed or not only_failing:
+            rate = f"{100 * (1 - r.failed / r.judged):.2f} %" if r.judged else "-"
+            cells = (f"{r.judged:,}", f"{r.failed:,}", rate)
+            view.add_row(r.check.name, r.check.severity, r.check.asserts, *cells)
+    if view.row_count:
+        console.print(view)
+        console.print("Rows that fail are kept and flagged (table check_failure).", style="dim")
+
+
+def _print_failures(console: Console, connection: duckdb.DuckDBPyConnection, rows: int) -> None:
+    view = Table("check", "company", "year end", "basis", "actual", "expected", "detail")
+    found = connection.execute(
+        "SELECT check_name, company_id, fiscal_year_end, basis, round(actual, 2),"
+        " round(expected, 2), detail FROM check_failure"
+        " QUALIFY row_number() OVER (PARTITION BY check_name"
+        " ORDER BY abs(actual - expected) DESC, company_id, fiscal_year_end) <= ?",
+        [rows],
+    )
+    for row in found.fetchall():
+        view.add_row(*("" if cell is None else str(cell) for cell in row))
+    console.print(view)
+
+
+@main.command(epilog="\b\nExample:\n  python -m warehouse export out/")
+@click.argument("folder", type=FILE)
+@DB
+@exits_with_2
+def export(folder: Path, db: Path | None) -> None:
+    """Write statements, events, companies, macro and panel as Parquet, with datapackage.json."""
+    # A command may look up the layers, a library module may not.
+    dataset = import_module("features.dataset")
+    with store.connect(db, read_only=True) as connection:
+        try:
+            panel, reason = dataset.panel(connection), ""
+        except InputError as error:
+            panel, reason = None, str(error)
+        written = exports.export(connection, folder, panel)
+    for path, count in written:
+        click.echo(f"{path}: {count:,} rows")
+    if panel is None:
+        click.echo(f"no panel.parquet: {reason}", err=True)
+        raise SystemExit(1)
+
+
+INFO = (
+    ("companies", "SELECT count(*) FROM company"),
+    ("of them financial", "SELECT count(*) FROM company_kind WHERE is_financial"),
+    ("company-years", "SELECT count(*) FROM statements"),
+    ("reported cells", "SELECT count(*) FROM statement_line"),
+    ("fiscal years", "SELECT min(fiscal_year) || ' to ' || max(fiscal_year) FROM statements"),
+    ("insolvency events", "SELECT count(*) FROM insolvency_event"),
+    ("of them usable", "SELECT count(*) FROM insolvency_event WHERE usable"),
+    ("of them unmatched", "SELECT count(*) FROM insolvency_event WHERE company_id IS NULL"),
+    ("macro values", "SELECT count(*) FROM macro"),
+    ("failed checks", "SELECT count(*) FROM check_failure"),
+    ("files loaded", "SELECT count(*) FROM snapshot"),
+    ("last load", "SELECT max(loaded_at) FROM snapshot"),
+)
+
+
+@main.command(epilog="\b\nExample:\n  python -m warehouse info --db india.duckdb")
+@DB
+@exits_with_2
+def info(db: Path | None) -> None:
+    """Say what the warehouse holds."""
+    view = Table("", str(store.warehouse_path(db)))
+    with store.connect(db, read_only=True) as connection:
+        for name, sql in INFO:
+            value = connection.execute(sql).fetchall()[0][0]
+            shown = f"{value:,}" if isinstance(value, int) else str(value or "-")[:19]
+            view.add_row(name, shown)
+    Console().print(view)
+
+
+if __name__ == "__main__":
+    main()

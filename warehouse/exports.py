@@ -1,0 +1,101 @@
+"""Tables out of the warehouse: files that other tools read, safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pa_parquet
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+TABLES: dict[str, str] = {
+    "statements": """
+        SELECT company_id, fiscal_year_end, basis, item, value, 'INR crore' AS unit, months,
+            source, note, filed_at
+        FROM stg_cell JOIN company_basis USING (company_id, basis)
+        ORDER BY company_id, fiscal_year_end, item""",
+    "events": """
+        SELECT company_id, event_type, event_date, company_name, cin, source, confidence, usable
+        FROM insolvency_event ORDER BY event_date, company_id, event_type""",
+    "companies": """
+        SELECT company_id, company_name, nse_symbol, isin, cin, sector, is_financial, in_nifty500
+        FROM company ORDER BY company_id""",
+    "macro": "PIVOT macro ON series USING first(value) GROUP BY year ORDER BY year",
+}
+
+
+def csv_safe(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with text that a spreadsheet would run as a formula made inert by a leading '."""
+    safe = frame.copy()
+    for name in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[name]):
+            safe[name] = safe[name].map(
+                lambda cell: (
+                    "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+                )
+            )
+    return safe
+
+
+def write_table(table: pa.Table, out: Path) -> None:
+    """Write Parquet, or CSV by the name of the file, in one step: whole or not at all."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.with_name(out.name + ".part")
+    if out.suffix == ".csv":
+        csv_safe(table.to_pandas()).to_csv(draft, index=False)
+    else:
+        pa_parquet.write_table(table, draft, compression="zstd")
+    draft.replace(out)
+
+
+def export(
+    connection: duckdb.DuckDBPyConnection, folder: Path, panel: pa.Table | None
+) -> list[tuple[Path, int]]:
+    """Write the tables as Parquet with a Frictionless `datapackage.json`; paths and row counts."""
+    tables = {name: connection.sql(sql).to_arrow_table() for name, sql in TABLES.items()}
+    if panel is not None:
+        tables["panel"] = panel
+    written = []
+    for name, table in tables.items():
+        write_table(table, folder / f"{name}.parquet")
+        written.append((folder / f"{name}.parquet", table.num_rows))
+    package = {
+        "name": "insolvency-radar-export",
+        "title": "Statements, insolvency events and ratio panel of Indian listed companies",
+        "resources": [
+            _resource(folder / f"{name}.parquet", table) for name, table in tables.items()
+        ],
+    }
+    (folder / "datapackage.json").write_text(json.dumps(package, indent=1) + "\n", encoding="utf-8")
+    return written
+
+
+def _resource(path: Path, table: pa.Table) -> dict[str, object]:
+    data = path.read_bytes()
+    return {
+        "name": path.stem,
+        "path": path.name,
+        "format": "parquet",
+        "mediatype": "application/vnd.apache.parquet",
+        "bytes": len(data),
+        "hash": "sha256:" + hashlib.sha256(data).hexdigest(),
+        "schema": {
+            "fields": [{"name": f.name, "type": _frictionless(f.type)} for f in table.schema]
+        },
+    }
+
+
+def _frictionless(kind: pa.DataType) -> str:
+    tests = (
+        (pa.types.is_boolean, "boolean"),
+        (pa.types.is_integer, "integer"),
+        (pa.types.is_floating, "number"),
+        (pa.types.is_date, "date"),
+        (pa.types.is_timestamp, "datetime"),
+    )
+    return next((name for test, name in tests if test(kind)), "string")
