@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 import duckdb
 import pyarrow as pa
-from rich.console import Console
 from rich.table import Table
 
 from features import dataset
 from features.labels import CLASSES, LabelRule
 from features.ratios import RATIOS
 from warehouse import store
+from warehouse.console import console
 from warehouse.errors import InputError, exits_with_2
 from warehouse.exports import write_table
 
@@ -125,18 +125,18 @@ def _source(
 
 
 def _print_summary(table: pa.Table, reasons: pa.Table, rule: dataset.PanelRule, out: Path) -> None:
-    console = Console()
+    out_to = console()
     simulated = any(table["simulated"].to_pylist())
     kind = "SIMULATED companies" if simulated else "companies"
-    console.print(
+    out_to.print(
         f"{out}: {table.num_rows:,} rows of {len(set(table['company_id'].to_pylist())):,} {kind}"
     )
-    console.print(f"Labels: {rule.label.words()}", style="dim", highlight=False)
-    console.print(_classes(table))
-    console.print(_reasons(reasons, table.num_rows))
+    out_to.print(f"Labels: {rule.label.words()}", style="dim", highlight=False)
+    out_to.print(_classes(table))
+    out_to.print(_reasons(reasons, table.num_rows))
     failing = sum(1 for count in table["failed_checks"].to_pylist() if count)
     if failing:
-        console.print(
+        out_to.print(
             f"{failing:,} rows fail a data check and are kept, flagged in failed_checks:"
             " see python -m warehouse check",
             style="yellow",

@@ -51,12 +51,12 @@ KEYS = (
 
 
 def features_sql(macro: Alignment = "year-before") -> str:
-    """Query with one row per company and fiscal year of the warehouse: ratios and macro values."""
+    """Query with one row per company and fiscal year of `yearly`: ratios and macro values."""
     return f"""
 SELECT r.*, {macro_sql(macro)},
     c.company_name, c.sector, k.is_financial, coalesce(f.failed_checks, 0) AS failed_checks,
     r.source = '{SIMULATED}' AS simulated
-FROM ({ratios_sql("statements")}) r
+FROM ({ratios_sql("yearly")}) r
 LEFT JOIN company c USING (company_id)
 LEFT JOIN company_kind k USING (company_id)
 LEFT JOIN (
@@ -68,13 +68,18 @@ LEFT JOIN (
 """
 
 
+def materialise(connection: duckdb.DuckDBPyConnection) -> None:
+    """Put the view `statements`, which pivots every cell, into the temporary table `yearly`."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE yearly AS FROM statements")
+
+
 def panel_sql(rule: PanelRule) -> str:
     """Query of the panel, ordered by company and year."""
     first, last = rule.years
     financial = "true" if rule.financial else "NOT is_financial"
     return f"""
 SELECT {KEYS}
-FROM ({features_sql(rule.macro)}) JOIN ({labels_sql("statements", rule.label)})
+FROM ({features_sql(rule.macro)}) JOIN ({labels_sql("yearly", rule.label)})
     USING (company_id, fiscal_year)
 WHERE fiscal_year BETWEEN {first} AND {last} AND {financial}
     AND {len(RATIOS)} - n_missing >= {rule.least_ratios}
@@ -89,6 +94,7 @@ def panel(connection: duckdb.DuckDBPyConnection, rule: PanelRule | None = None) 
     Raises:
         InputError: no row can be labelled; says what is missing.
     """
+    materialise(connection)
     table = connection.sql(panel_sql(rule or PanelRule())).to_arrow_table()
     if table.num_rows == 0:
         raise InputError(_why_empty(connection))
@@ -108,10 +114,10 @@ def _why_empty(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 def missing_reasons(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> pa.Table:
-    """Why ratios of a panel are NULL: code, reason, rows; most frequent first."""
+    """Why ratios of a panel just made are NULL: code, reason, rows; most frequent first."""
     connection.register("panel_rows", table.select(["company_id", "fiscal_year"]))
     reasons = connection.sql(
-        f"SELECT code, reason, count(*) AS rows FROM ({reasons_sql('statements')})"
+        f"SELECT code, reason, count(*) AS rows FROM ({reasons_sql('yearly')})"
         " SEMI JOIN panel_rows USING (company_id, fiscal_year)"
         " GROUP BY code, reason ORDER BY rows DESC, code"
     ).to_arrow_table()

@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from warehouse import exports, store
+from warehouse.console import console as make_console
 from warehouse.errors import InputError, exits_with_2
 from warehouse.importers import Imported, import_files
 
@@ -53,7 +54,7 @@ def import_(files: tuple[Path, ...], company: str | None, db: Path | None) -> No
 
     All files or none: a bad row is named and nothing changes. The data checks run after the load.
     """
-    console, started = Console(), datetime.now()
+    console, started = make_console(), datetime.now()
     fresh = not store.warehouse_path(db).exists()
     try:
         with store.connect(db, create=True) as connection:
@@ -81,7 +82,7 @@ def _progress() -> Progress:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=make_console(stderr=True),
         transient=True,
         disable=not os.isatty(2),
     )
@@ -116,7 +117,7 @@ def _print_imported(console: Console, done: list[Imported]) -> None:
 @exits_with_2
 def check(rows: int, db: Path | None) -> None:
     """Run every data check; exit 1 if a check of severity error fails anywhere."""
-    console = Console()
+    console = make_console()
     with store.connect(db) as connection:
         results = store.run_checks(connection)
         _print_checks(console, results, only_failing=False)
@@ -204,7 +205,7 @@ def info(db: Path | None) -> None:
             value = connection.execute(sql).fetchall()[0][0]
             shown = f"{value:,}" if isinstance(value, int) else str(value or "-")[:19]
             view.add_row(name, shown)
-    Console().print(view)
+    make_console().print(view)
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def _format_of(path: Path, columns: list[str]) -> Format:
 
 def _listed(names: Sequence[str], most: int = 8) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(name[:40] for name in names[:most]) + more
+    return ", ".join(name[:80] for name in names[:most]) + more
 
 
 def _notices(chosen: Format, theirs: list[str], ours: list[str]) -> tuple[str, ...]:
