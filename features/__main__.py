@@ -156,16 +156,25 @@ def _classes(table: pa.Table) -> Table:
 
 
 def _reasons(reasons: pa.Table, rows: int) -> Table:
-    total = sum(reasons["rows"].to_pylist())
+    """NULL cells by reason: most frequent first."""
+    cells: Counter[str] = Counter()
+    codes: dict[str, list[str]] = {}
+    for row in reasons.to_pylist():
+        cells[row["reason"]] += row["rows"]
+        codes.setdefault(row["reason"], []).append(row["code"])
     view = Table(
-        "ratio", "why it is NULL",
-        title=f"NULL ratios: {total:,} of {rows * len(RATIOS):,} (the most frequent)",
+        "why a ratio is NULL", "ratios",
+        title=f"NULL ratios: {cells.total():,} of {rows * len(RATIOS):,} (most frequent reasons)",
         title_justify="left",
     )  # fmt: skip
-    view.add_column("rows", justify="right")
-    for row in reasons.slice(0, 8).to_pylist():
-        view.add_row(row["code"], row["reason"], f"{row['rows']:,}")
+    view.add_column("cells", justify="right")
+    for reason, count in cells.most_common(10):
+        view.add_row(reason, ", ".join(sorted(codes[reason], key=_number)), f"{count:,}")
     return view
+
+
+def _number(code: str) -> int:
+    return int(code[1:])
 
 
 if __name__ == "__main__":
