@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from warehouse.items import DERIVED_NAMES, ITEM_NAMES, PREVIOUS, names_in
+from warehouse.items import DERIVED, DERIVED_NAMES, ITEM_NAMES, PREVIOUS, names_in
 
 Category = Literal["liquidity", "solvency", "profitability", "efficiency", "activity"]
 
@@ -506,7 +506,8 @@ def _value_sql(ratio: Ratio) -> str:
 def reasons_sql(source: str) -> str:
     """Query with one row per NULL ratio: company_id, fiscal_year, code, reason.
 
-    The reason names the first missing item, or says that the denominator is zero.
+    The reason names the first missing item, a reported one where a derived item lacks a part, or
+    says that the denominator is zero.
     """
     columns = ",\n    ".join(_reason_sql(ratio) for ratio in RATIOS)
     return (
@@ -517,12 +518,27 @@ def reasons_sql(source: str) -> str:
 
 
 def _reason_sql(ratio: Ratio) -> str:
-    missing = " ".join(f"WHEN {name} IS NULL THEN 'missing {name}'" for name in inputs(ratio))
+    missing = " ".join(_missing_sql(name) for name in inputs(ratio))
     quotient = f"({ratio.numerator}) / nullif({ratio.denominator}, 0)"
     return (
         f"CASE {missing} WHEN ({ratio.denominator}) = 0 THEN 'zero denominator'"
         f" WHEN NOT isfinite({quotient}) THEN 'overflow' END AS {ratio.code}"
     )
+
+
+def _missing_sql(name: str) -> str:
+    parts = [part for part in reported_parts(name) if part != name]
+    cases = [f"WHEN {name} IS NULL AND {part} IS NULL THEN 'missing {part}'" for part in parts]
+    return " ".join([*cases, f"WHEN {name} IS NULL THEN 'missing {name}'"])
+
+
+def reported_parts(name: str) -> tuple[str, ...]:
+    """Reported items that an item cannot do without: itself, or the parts of a derived one."""
+    derived = next((d for d in DERIVED if d.name == name), None)
+    if derived is None:
+        return (name,)
+    needed = [part for part in names_in(derived.definition, _KNOWN) if part not in derived.optional]
+    return tuple(dict.fromkeys(leaf for part in needed for leaf in reported_parts(part)))
 
 
 for _ratio in RATIOS:

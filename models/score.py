@@ -1,0 +1,231 @@
+"""`python -m models.score`: a company's probabilities year by year, and the reasons."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import jinja2
+import pandas as pd
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from models import artifact
+from models.artifact import Model
+from models.explain import NAMES, risk_class
+from models.scoring import FEW_RATIOS, SCHEMA, Scored, ScoredCompany, file_warehouse, score
+from warehouse import store
+from warehouse.console import console
+from warehouse.errors import InputError, exits_with_2
+from warehouse.exports import csv_safe
+
+EPILOG = """\b
+Examples:
+  python -m models.score statements.csv
+  python -m models.score "Company Ltd.xlsx" --model data/runs/2026-01-31T120000Z/model
+  python -m models.score --company TATASTEEL --format json --out tatasteel.json
+
+\b
+Exit codes: 0 done, 1 done but some companies were refused (named), 2 wrong use or bad input.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--company", help="Company of the warehouse: its id, symbol, ISIN, CIN or name.")
+@click.option("--db", type=click.Path(path_type=Path), help="Warehouse of --company.")
+@click.option("--model", "folder", type=click.Path(path_type=Path), help="[the newest run's]")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json", "csv", "html"]), default="table",
+    show_default=True,
+)  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), help="File to write instead of printing.")
+@exits_with_2
+def main(
+    file: Path | None,
+    company: str | None,
+    db: Path | None,
+    folder: Path | None,
+    form: str,
+    out: Path | None,
+) -> None:
+    """Score a statements file, a Screener workbook or a company of the warehouse."""
+    if (file is None) == (company is None):
+        raise InputError("name a FILE or a --company, and not both")
+    model = artifact.load(folder or newest_model())
+    if file is not None:
+        with file_warehouse(file) as (connection, said):
+            scored = score(connection, model)
+    else:
+        with store.connect(db, read_only=True) as connection:
+            scored, said = score(connection, model, company), ()
+    for line in (*said, *scored.notices, *scored.refused):
+        print(f"note: {line}", file=sys.stderr)
+    _write(FORMATS[form](scored, model), out)
+    if scored.refused:
+        raise SystemExit(1)
+
+
+def newest_model() -> Path:
+    """Model folder of the newest training run.
+
+    Raises:
+        InputError: nothing was trained yet.
+    """
+    runs = store.data_dir() / "runs"
+    found = sorted(runs.glob("*/model/model.json")) if runs.is_dir() else []
+    if not found:
+        raise InputError(
+            f"no trained model under {runs}; train one with: python -m models.train,"
+            " or name one with --model"
+        )
+    return max(found, key=lambda path: path.stat().st_mtime).parent
+
+
+def _write(text: str | Group, out: Path | None) -> None:
+    if out is None:
+        console().print(text) if isinstance(text, Group) else print(text)
+        return
+    if isinstance(text, Group):
+        with out.open("w", encoding="utf-8") as file:
+            plain = console()
+            plain.file = file
+            plain.print(text)
+    else:
+        out.write_text(text + "\n", encoding="utf-8")
+
+
+def as_table(scored: Scored, model: Model) -> Group:
+    """Tables for a terminal: years by classes, then the reasons for the latest year."""
+    parts: list[Table | Text] = []
+    for company in scored.companies:
+        parts += [_years_table(company, model), _reasons_table(company, model), _gaps(company)]
+    return Group(*parts)
+
+
+def _years_table(company: ScoredCompany, model: Model) -> Table:
+    sector = f", {company.sector}" if company.sector else ""
+    mark = "SIMULATED model · " if model.manifest["simulated"] else ""
+    view = Table(
+        title=f"{mark}{company.company_name} ({company.company_id}{sector})", title_justify="left"
+    )
+    view.add_column("year end")
+    for name in model.classes:
+        view.add_column(f"P({name})", justify="right")
+    for heading in ("prediction", "ratios", "proxies", "failed checks"):
+        view.add_column(heading, justify="left" if heading == "prediction" else "right")
+    for year in company.years:
+        cells = [f"{year.probabilities[name]:.3f}" for name in model.classes]
+        few = " (few)" if year.ratios < FEW_RATIOS else ""
+        counts = (f"{year.ratios} of 62{few}", str(len(year.proxies)), str(year.failed_checks))
+        view.add_row(year.fiscal_year_end, *cells, year.prediction, *counts)
+    return view
+
+
+def _reasons_table(company: ScoredCompany, model: Model) -> Table:
+    latest = company.years[-1]
+    risk = model.classes[risk_class(model)]
+    view = Table(
+        "", "ratio", title=f"Largest reasons, {latest.fiscal_year_end}", title_justify="left"
+    )
+    for heading in ("value", "median", "SHAP"):
+        view.add_column(heading, justify="right")
+    view.add_column(f"risk of {risk}")
+    for reason in latest.reasons:
+        value = "missing" if reason.value is None else f"{reason.value:,.3f}"
+        median = "-" if reason.median is None else f"{reason.median:,.3f}"
+        way = "raises" if reason.contribution > 0 else "lowers"
+        cells = (value, median, f"{reason.contribution:+.2f}", way)
+        view.add_row(reason.feature, reason.name, *cells)
+    whose = next((r.sector for r in latest.reasons if r.sector), None)
+    view.caption = f"medians of {whose}" if whose else "medians of all training companies"
+    return view
+
+
+def _gaps(company: ScoredCompany) -> Text:
+    """What was missing in the latest year, by reason."""
+    by_reason: dict[str, list[str]] = {}
+    for gap in company.years[-1].missing:
+        by_reason.setdefault(gap.reason, []).append(gap.feature)
+    lines = [f"  {reason}: {', '.join(codes)}" for reason, codes in by_reason.items()]
+    if not lines:
+        return Text("Nothing was missing.\n")
+    head = f"Could not be computed for {company.years[-1].fiscal_year_end}, training medians used:"
+    return Text("\n".join([head, *lines]) + "\n")
+
+
+def as_json(scored: Scored, model: Model) -> str:
+    """The answer as JSON; `schema` names its version."""
+    facts = ("learner", "selector", "simulated", "label_rule", "data_hash", "seed")
+    answer = {
+        "schema": SCHEMA,
+        "model": {name: model.manifest[name] for name in facts},
+        "classes": list(model.classes),
+        "companies": [_company_facts(company) for company in scored.companies],
+        "refused": list(scored.refused),
+        "notices": list(scored.notices),
+    }
+    return json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _company_facts(company: ScoredCompany) -> dict[str, Any]:
+    facts = asdict(company)
+    for year, given in zip(company.years, facts["years"], strict=True):
+        given["ratios"] = year.ratios
+        for gap in given["missing"]:
+            gap["name"] = NAMES[gap["feature"]]
+        for reason, said in zip(year.reasons, given["reasons"], strict=True):
+            said["words"] = reason.words()
+    return facts
+
+
+def as_frame(scored: Scored, model: Model) -> pd.DataFrame:
+    """One row per company and year, reasons in words."""
+    return pd.DataFrame(
+        [
+            {
+                "company_id": company.company_id,
+                "company_name": company.company_name,
+                "fiscal_year_end": year.fiscal_year_end,
+                **{f"proba_{name}": year.probabilities[name] for name in model.classes},
+                "prediction": year.prediction,
+                "ratios": year.ratios,
+                "missing": " ".join(gap.feature for gap in year.missing),
+                "proxies": " ".join(year.proxies),
+                "failed_checks": year.failed_checks,
+                "reasons": "; ".join(reason.words() for reason in year.reasons),
+                "model_simulated": model.manifest["simulated"],
+            }
+            for company in scored.companies
+            for year in company.years
+        ]
+    )
+
+
+def as_csv(scored: Scored, model: Model) -> str:
+    """One row per company and year; no cell can start a spreadsheet formula."""
+    return csv_safe(as_frame(scored, model)).to_csv(index=False, lineterminator="\n").rstrip("\n")
+
+
+def as_html(scored: Scored, model: Model) -> str:
+    """One self-contained page."""
+    template = Path(__file__).with_name("score.html.jinja").read_text(encoding="utf-8")
+    page = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True)
+    return page.from_string(template).render(scored=scored, model=model, names=NAMES)
+
+
+FORMATS: dict[str, Callable[[Scored, Model], str | Group]] = {
+    "table": as_table,
+    "json": as_json,
+    "csv": as_csv,
+    "html": as_html,
+}
+
+if __name__ == "__main__":
+    main()
