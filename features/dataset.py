@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features import demo
+from features.demo_files import to_long
 from features.labels import LabelRule, labels_sql
 from features.macro import MACRO, Alignment, macro_sql
 from features.ratios import RATIOS, ratios_sql, reasons_sql
@@ -141,7 +142,7 @@ def load_demo(connection: duckdb.DuckDBPyConnection, companies: int = 428, seed:
         tables = (
             (formats.COMPANIES, _text_table(chunk.companies)),
             (formats.EVENTS, _text_table(chunk.events)),
-            (formats.STATEMENTS, demo.to_long(chunk.statements)),
+            (formats.STATEMENTS, to_long(chunk.statements)),
         )
         for kind, table in tables:
             importers.import_table(connection, kind, table, f"{name}-{kind.kind}")

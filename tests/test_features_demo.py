@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from features import dataset, demo
+from features import dataset, demo, demo_files, demo_firm
 from warehouse.items import ITEMS
 
 COLUMNS = [item.name for item in ITEMS]
@@ -122,14 +122,14 @@ def test_years_follow_from_each_other(large):
 def test_hidden_positions_of_the_firm_tie_too():
     rng = np.random.default_rng(1)
     n = 2_000
-    traits = demo._traits(n, rng)
-    book = demo._opening(traits)
+    traits = demo_firm.traits_of(n, rng)
+    book = demo_firm.opening(traits)
     for _ in range(10):
-        book, run = demo._step(book, traits, 0.0, np.ones(n), np.zeros(n), rng)
-        own = demo._total(book, ("capital", "reserves", "minority"))
-        gap = demo._total(book, demo.ASSETS) - demo._total(book, demo.DEBTS) - own
+        book, run = demo_firm.step(book, traits, 0.0, np.ones(n), np.zeros(n), rng)
+        own = demo_firm.total(book, ("capital", "reserves", "minority"))
+        gap = demo_firm.total(book, demo_firm.ASSETS) - demo_firm.total(book, demo_firm.DEBTS) - own
         assert np.abs(gap).max() < 1e-6
-        assert min(book[name].min() for name in demo.ASSETS + demo.DEBTS) >= 0
+        assert min(book[name].min() for name in demo_firm.ASSETS + demo_firm.DEBTS) >= 0
         assert run["sales"].min() > 0
 
 
@@ -232,7 +232,7 @@ def test_failure_follows_from_the_state(universe, state):
 def test_each_part_of_the_state_moves_the_hazard(worse, step):
     state = {"leverage": 0.7, "cover": 2.0, "liquidity": 0.1, "margin": 0.1, "growth": 6.0}
     before, after = (
-        demo.failure_hazard(**{name: np.array([value]) for name, value in values.items()})
+        demo_firm.failure_hazard(**{name: np.array([value]) for name, value in values.items()})
         for values in (state, state | {worse: state[worse] + step})
     )
     assert 0 < before[0] < after[0] < 1
@@ -293,7 +293,7 @@ def test_chunks_are_bounded_and_ids_run_through():
 
 
 def test_to_long_has_a_row_per_known_item(universe):
-    table = demo.to_long(universe.statements)
+    table = demo_files.to_long(universe.statements)
     wide = universe.statements
     assert list(wide.columns[5:]) == COLUMNS
     assert len(table) == int(wide[COLUMNS].notna().sum().sum())
