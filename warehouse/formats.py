@@ -25,15 +25,17 @@ LARGEST_CRORE = 1e9
 
 @dataclass(frozen=True)
 class Rule:
-    """What a column's value must be: `ok` is SQL over `x` (the cell as text), true if it is fine.
+    """What a column's value must be: `ok` is SQL over the cell `x`, true if it is fine.
 
-    An empty cell is judged by `required` alone.
+    An empty cell is judged by `required` alone. `typed` rules also judge a cell that is a number,
+    date or flag already; for the others it is turned into text first.
     """
 
     expected: str
     ok: str
     required: bool = False
     choices: tuple[str, ...] = ()
+    typed: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,18 @@ def _one_of(choices: tuple[str, ...], required: bool = False) -> Rule:
 
 _TEXT = Rule("text of at most 500 characters", "length(x) <= 500")
 _NAME = Rule("a name of 1 to 200 characters", "length(x) BETWEEN 1 AND 200", required=True)
-_NUMBER = Rule("a finite number", "isfinite(try_cast(x AS DOUBLE))")
-_FLAG = Rule("true or false", "try_cast(x AS BOOLEAN) IS NOT NULL")
+_NUMBER = Rule("a finite number", "isfinite(try_cast(x AS DOUBLE))", typed=True)
+_FLAG = Rule("true or false", "try_cast(x AS BOOLEAN) IS NOT NULL", typed=True)
 _EVENT_DATE = Rule(
     "a date YYYY-MM-DD, not in the future",
     f"try_cast(x AS DATE) BETWEEN DATE '{EARLIEST}' AND current_date",
+    typed=True,
 )
 _PAST_DATE = Rule(
     f"a date YYYY-MM-DD between {EARLIEST} and today",
     f"try_cast(x AS DATE) BETWEEN DATE '{EARLIEST}' AND current_date",
     required=True,
+    typed=True,
 )
 
 STATEMENTS = Format(

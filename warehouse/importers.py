@@ -160,12 +160,7 @@ def _sha256(path: Path) -> str:
 
 def _stage(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
     """The rows as text in the temporary table `staged`, every column of the format present."""
-    cells = [
-        f"nullif(trim(CAST({_quoted(name)} AS VARCHAR)), '') AS {name}"
-        if name in incoming.table.column_names
-        else f"CAST(NULL AS VARCHAR) AS {name}"
-        for name in incoming.format.columns
-    ]
+    cells = [_cell_sql(incoming, name) for name in incoming.format.columns]
     connection.register("incoming", incoming.table)
     try:
         connection.execute(
@@ -176,6 +171,17 @@ def _stage(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
         raise InputError(f"{incoming.path}: {str(error).splitlines()[0]}") from None
     finally:
         connection.unregister("incoming")
+
+
+def _cell_sql(incoming: Incoming, name: str) -> str:
+    """A column as it is staged: trimmed text, or the number, date or flag that it already is."""
+    if name not in incoming.table.column_names:
+        return f"CAST(NULL AS VARCHAR) AS {name}"
+    kind = incoming.table.schema.field(name).type
+    plain = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    if incoming.format.columns[name].typed and (plain or pa.types.is_date(kind)):
+        return f"{_quoted(name)} AS {name}"
+    return f"nullif(trim(CAST({_quoted(name)} AS VARCHAR)), '') AS {name}"
 
 
 def _quoted(name: str) -> str:
@@ -198,10 +204,10 @@ def _validate(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None
     _validate_keys(connection, incoming)
 
 
-def _bad_cell(incoming: Incoming, column: str, row: int, value: str | None) -> str:
+def _bad_cell(incoming: Incoming, column: str, row: int, value: object) -> str:
     rule = incoming.format.columns[column]
-    came = "an empty cell" if value is None else repr(value[:80])
-    near = get_close_matches(value or "", rule.choices, n=1)
+    came = "an empty cell" if value is None else repr(str(value)[:80])
+    near = get_close_matches(str(value or ""), rule.choices, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return (
         f"{incoming.path}, row {row}, column {column}: expected {rule.expected}, got {came}{hint}"
