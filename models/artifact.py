@@ -1,0 +1,350 @@
+"""Save and load the best model without pickle: `model/` with a checked manifest.
+
+`prepare.skops` holds imputer, limits, scaler and column choice; `learner.*` the classifier in its
+library's own format, scikit-learn's through skops; `model.json` what a reader of a prediction
+needs to know, and the hash of both files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import skops.io
+from catboost import CatBoostClassifier
+from lightgbm import Booster
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from xgboost import XGBClassifier
+
+from models.evaluate import RunResult
+from models.learners import learner_named
+from models.panel import Floats, Panel
+from warehouse.errors import InputError
+
+FORMAT = 1
+MANIFEST = "model.json"
+PREPARE = "prepare.skops"
+STEPS = ("impute", "winsorise", "scale", "select")
+MAX_MANIFEST = 50 * 2**20
+MAX_FILE = 1024 * 2**20  # bytes, unpacked
+SECTOR_ROWS = 20  # a sector's median of fewer rows says little
+AGAIN = "train again with `python -m models.train`"
+
+# All that a model file may hold beyond the types skops trusts itself.
+TRUSTED = (
+    "models.learners.SoftmaxSVC",
+    "models.pipeline.Select",
+    "models.pipeline.Winsorizer",
+    "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+)
+LIBRARIES = (
+    "catboost",
+    "imbalanced-learn",
+    "lightgbm",
+    "numpy",
+    "scikit-learn",
+    "skops",
+    "xgboost",
+)
+NEEDED = {"skops": "scikit-learn", "xgboost": "xgboost", "lightgbm": "lightgbm"}
+FIELDS: tuple[tuple[str, type], ...] = (
+    ("learner", str),
+    ("selector", str),
+    ("params", dict),
+    ("features", list),
+    ("selected", list),
+    ("classes", list),
+    ("label_rule", str),
+    ("data_hash", str),
+    ("source", str),
+    ("simulated", bool),
+    ("seed", int),
+    ("versions", dict),
+    ("metrics", dict),
+    ("medians", dict),
+    ("macro", dict),
+    ("files", dict),
+)
+
+
+class Classifier(Protocol):
+    """What is asked of a fitted classifier."""
+
+    def predict_proba(self, X: Floats) -> Any:
+        """Return rows x classes."""
+
+
+@dataclass(frozen=True)
+class BoosterClassifier:
+    """A LightGBM booster read from its own text format."""
+
+    booster: Booster
+
+    def predict_proba(self, X: Floats) -> Floats:
+        """Return rows x classes."""
+        values = np.asarray(self.booster.predict(X, num_threads=1), dtype=np.float64)
+        return np.column_stack([1 - values, values]) if values.ndim == 1 else values
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model: `prepare` turns raw features into columns that `learner` takes."""
+
+    features: tuple[str, ...]
+    selected: tuple[str, ...]
+    classes: tuple[str, ...]
+    prepare: Any
+    learner: Classifier
+    manifest: dict[str, Any]
+
+    def columns(self, frame: pd.DataFrame) -> Floats:
+        """Prepared columns (`selected`) of a frame with all `features`, NaN where missing."""
+        absent = [name for name in self.features if name not in frame.columns]
+        if absent:
+            raise InputError(f"the model needs the column {absent[0]!r} ({len(absent)} are absent)")
+        try:
+            values = frame[list(self.features)].astype("float64").to_numpy()
+        except (ValueError, TypeError) as error:
+            raise InputError(f"a feature is not a number: {error}") from None
+        rows, at = np.nonzero(np.isinf(values))
+        if len(rows):
+            raise InputError(f"infinite value in {self.features[at[0]]!r}, row {rows[0] + 1}")
+        return np.asarray(self.prepare.transform(values))
+
+    def predict_proba(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Probability per class, one row per row of the frame, with its index."""
+        with threadpool_limits(1):
+            proba = np.asarray(self.learner.predict_proba(self.columns(frame)), dtype=np.float64)
+        return pd.DataFrame(proba, index=frame.index, columns=list(self.classes))
+
+
+def save(directory: Path, result: RunResult, extra: Mapping[str, Any]) -> None:
+    """Write the best model; `extra` may hold `label_rule` (text) and `macro` ({year: values})."""
+    directory.mkdir(parents=True, exist_ok=True)
+    steps = result.pipeline.named_steps
+    prepare = Pipeline([(name, steps[name]) for name in STEPS])
+    skops.io.dump(prepare, directory / PREPARE)
+    kind = learner_named(result.best.learner).save
+    learner_file = f"learner.{FORMATS[kind].suffix}"
+    FORMATS[kind].write(steps["learn"], directory / learner_file)
+    files = {name: _sha256(directory / name) for name in (PREPARE, learner_file)}
+    manifest = {"format": FORMAT, **_facts(result), **extra, "files": files}
+    manifest.setdefault("label_rule", "labels as given in the panel")
+    manifest.setdefault("macro", {})
+    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False)
+    (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def load(directory: Path) -> Model:
+    """Read a saved model; raise InputError that says what is wrong with it and what to do."""
+    manifest = _manifest(directory)
+    kind = _kind(manifest, directory)
+    _check_files(directory, manifest, (PREPARE, f"learner.{FORMATS[kind].suffix}"))
+    _check_versions(manifest, NEEDED.get(kind, "catboost"), directory)
+    prepare = _read_skops(directory / PREPARE)
+    names = tuple(name for name, _ in prepare.steps) if isinstance(prepare, Pipeline) else ()
+    if names != STEPS:
+        raise InputError(f"{directory / PREPARE}: not the preparation of a model; {AGAIN}")
+    return Model(
+        tuple(manifest["features"]),
+        tuple(manifest["selected"]),
+        tuple(manifest["classes"]),
+        prepare,
+        _read_learner(kind, directory / f"learner.{FORMATS[kind].suffix}"),
+        manifest,
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Installed versions of the libraries that make a model."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def _facts(result: RunResult) -> dict[str, Any]:
+    panel, best = result.panel, result.best
+    row = result.leaderboard.iloc[0]
+    metrics = {
+        str(name): float(value)
+        for name, value in row.items()
+        if name not in ("rank", "learner", "selector", "protocol", "params")
+    }
+    return {
+        "learner": best.learner,
+        "selector": best.selector,
+        "params": best.params,
+        "protocol": result.plan.protocol.name,
+        "grid": result.plan.grid,
+        "seed": result.plan.seed,
+        "features": list(panel.features),
+        "selected": result.selected,
+        "classes": list(panel.classes),
+        "data_hash": panel.data_hash,
+        "source": panel.source,
+        "simulated": panel.simulated,
+        "rows": {"train": len(result.split.train), "test": len(result.split.test)},
+        "versions": library_versions(),
+        "metrics": metrics,
+        "medians": _medians(panel, result.split.train),
+    }
+
+
+def _medians(panel: Panel, train: Any) -> dict[str, Any]:
+    """Training medians of each feature, over all rows and per sector that has enough of them."""
+    rows = panel.X.iloc[train]
+    sectors = {}
+    if panel.sector is not None:
+        names = panel.sector[train]
+        for sector, count in zip(*np.unique(names, return_counts=True), strict=True):
+            if count >= SECTOR_ROWS:
+                sectors[str(sector)] = _median(rows[names == sector])
+    return {"overall": _median(rows), "sectors": sectors}
+
+
+def _median(rows: pd.DataFrame) -> dict[str, float | None]:
+    medians = rows.median()
+    return {str(n): None if pd.isna(v) else float(v) for n, v in medians.items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    path = directory / MANIFEST
+    if not directory.is_dir():
+        raise InputError(f"{directory}: no such model folder; {AGAIN}, or give --model DIR")
+    if not path.is_file():
+        raise InputError(f"{directory}: no {MANIFEST}, so not a model folder; {AGAIN}")
+    if path.stat().st_size > MAX_MANIFEST:
+        raise InputError(f"{path}: larger than any manifest; {AGAIN}")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise InputError(f"{path}: not valid JSON; {AGAIN}") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise InputError(f"{path}: not of model format {FORMAT}; {AGAIN}")
+    _check_fields(manifest, path)
+    return manifest
+
+
+def _check_fields(manifest: dict[str, Any], path: Path) -> None:
+    for name, kind in FIELDS:
+        if not isinstance(manifest.get(name), kind):
+            raise InputError(f"{path}: {name!r} is missing or not a {kind.__name__}; {AGAIN}")
+    for name in ("features", "selected", "classes"):
+        if not all(isinstance(item, str) for item in manifest[name]):
+            raise InputError(f"{path}: {name!r} must hold texts; {AGAIN}")
+    if not set(manifest["selected"]) <= set(manifest["features"]):
+        raise InputError(f"{path}: a selected feature is not among the features; {AGAIN}")
+
+
+def _kind(manifest: dict[str, Any], directory: Path) -> str:
+    try:
+        return learner_named(manifest["learner"]).save
+    except InputError as error:
+        raise InputError(f"{directory / MANIFEST}: {error}; {AGAIN}") from None
+
+
+def _check_files(directory: Path, manifest: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Refuse files beyond the two that the format has, so no manifest can name another path."""
+    odd = set(manifest["files"]) ^ set(names)
+    if odd:
+        raise InputError(
+            f"{directory / MANIFEST}: 'files' must name {names}; {odd} differ; {AGAIN}"
+        )
+    for name in names:
+        path = directory / name
+        if not path.is_file() or path.is_symlink():
+            raise InputError(f"{path}: missing; copy the whole model folder, or {AGAIN}")
+        if path.stat().st_size > MAX_FILE:
+            raise InputError(f"{path}: larger than any model file; {AGAIN}")
+        if _sha256(path) != manifest["files"][name]:
+            raise InputError(f"{path}: changed since it was saved (sha256 differs); {AGAIN}")
+
+
+def _check_versions(manifest: dict[str, Any], library: str, directory: Path) -> None:
+    for name in dict.fromkeys((library, "scikit-learn", "skops")):
+        saved, here = str(manifest["versions"].get(name, "")), version(name)
+        if saved.split(".")[0] != here.split(".")[0]:
+            raise InputError(
+                f"{directory}: saved with {name} {saved or 'unknown'}, here is {here};"
+                f" install {name}=={saved or '?'} or {AGAIN}"
+            )
+
+
+def _read_skops(path: Path) -> Any:
+    try:
+        with zipfile.ZipFile(path) as packed:
+            if sum(item.file_size for item in packed.infolist()) > MAX_FILE:
+                raise InputError(f"{path}: unpacks to more than any model; {AGAIN}")
+        unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
+        if unknown:
+            raise InputError(f"{path}: holds {unknown[0]!r}, which no model of ours does; {AGAIN}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a minor version: majors are checked before
+            return skops.io.load(path, trusted=list(TRUSTED))
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: not readable ({type(error).__name__}); {AGAIN}") from None
+
+
+def _read_learner(kind: str, path: Path) -> Classifier:
+    try:
+        learner: Classifier = FORMATS[kind].read(path)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: not readable ({type(error).__name__}); {AGAIN}") from None
+    if not hasattr(learner, "predict_proba"):
+        raise InputError(f"{path}: not a classifier; {AGAIN}")
+    return learner
+
+
+def _read_xgboost(path: Path) -> Classifier:
+    model = XGBClassifier(n_jobs=1, device="cpu")
+    model.load_model(path)
+    model.set_params(n_jobs=1, device="cpu")
+    return model
+
+
+def _read_catboost(path: Path) -> Classifier:
+    model: Classifier = CatBoostClassifier().load_model(str(path))
+    return model
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a library's fitted classifier is written and read."""
+
+    suffix: str
+    write: Callable[[Any, Path], object]
+    read: Callable[[Path], Classifier]
+
+
+FORMATS = {
+    "skops": Format("skops", lambda model, path: skops.io.dump(model, path), _read_skops),
+    "xgboost": Format("ubj", lambda model, path: model.save_model(path), _read_xgboost),
+    "lightgbm": Format(
+        "txt",
+        lambda model, path: model.booster_.save_model(path),
+        lambda path: BoosterClassifier(Booster(model_file=path)),
+    ),
+    "catboost": Format("cbm", lambda model, path: model.save_model(str(path)), _read_catboost),
+}

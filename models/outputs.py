@@ -1,0 +1,177 @@
+"""Write a run's folder: tables, predictions, the model and its card."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from models import artifact
+from models.evaluate import RunResult
+from models.metrics import columns
+from models.panel import Panel
+from warehouse.errors import InputError
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def refuse_used(out: Path) -> None:
+    """Raise InputError where the output folder holds something or cannot be made."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise InputError(f"{out}: exists and is not an empty folder; give another --out")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be made ({error.strerror})") from None
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """Give a folder beside `out` to write to, renamed to it at the end, removed on any error."""
+    temporary = out.parent / f".{out.name}.{os.getpid()}.tmp"
+    temporary.mkdir()
+    try:
+        yield temporary
+        temporary.replace(out)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def write_run(out: Path, result: RunResult, facts: Mapping[str, Any]) -> None:
+    """Write all files of a run; `facts` gives `command`, `label_rule` and `macro`."""
+    safe_csv(result.leaderboard, out / "leaderboard.csv")
+    safe_csv(result.importance, out / "importance.csv")
+    result.results.to_parquet(out / "results.parquet", index=False)
+    result.predictions.to_parquet(out / "predictions.parquet", index=False)
+    result.test_predictions.to_parquet(out / "test_predictions.parquet", index=False)
+    _json({"classes": result.panel.classes, "cells": result.confusion}, out / "confusion.json")
+    _json(result.kept, out / "features_kept.json")
+    _json(panel_summary(result.panel), out / "panel_summary.json")
+    _json(_run_facts(result, facts), out / "run.json")
+    extra = {"label_rule": facts["label_rule"], "macro": facts["macro"]}
+    artifact.save(out / "model", result, extra)
+    (out / "model_card.md").write_text(model_card(result, facts), encoding="utf-8")
+
+
+def safe_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a CSV in which no text cell can start a spreadsheet formula."""
+    safe = frame.copy()
+    for name in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[name]):
+            safe[name] = safe[name].map(_harmless)
+    safe.columns = pd.Index([_harmless(str(name)) for name in safe.columns])
+    safe.to_csv(path, index=False, lineterminator="\n")
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
+def _json(value: object, path: Path) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def panel_summary(panel: Panel) -> dict[str, dict[str, dict[str, int | None]]]:
+    """Rows and companies of each class, its companies by sector and its rows by year."""
+    rows = pd.DataFrame({"label": [panel.classes[code] for code in panel.y]})
+    for name, values in (
+        ("company", panel.groups),
+        ("year", panel.times),
+        ("sector", panel.sector),
+    ):
+        if values is not None:
+            rows[name] = values
+    found: dict[str, dict[str, dict[str, int | None]]] = {"classes": {}, "sectors": {}, "years": {}}
+    for label, part in rows.groupby("label"):
+        companies = int(part["company"].nunique()) if "company" in part else None
+        found["classes"][str(label)] = {"rows": len(part), "companies": companies}
+        if "company" in part and "sector" in part:
+            counts = part.groupby("sector")["company"].nunique()
+            found["sectors"][str(label)] = {str(key): int(n) for key, n in counts.items()}
+        if "year" in part:
+            counts = part.groupby("year").size()
+            found["years"][str(label)] = {str(key): int(n) for key, n in counts.items()}
+    return found
+
+
+def _run_facts(result: RunResult, facts: Mapping[str, Any]) -> dict[str, Any]:
+    panel, plan = result.panel, result.plan
+    counts = panel.X.assign(code=panel.y).groupby("code").size()
+    return {
+        "source": panel.source,
+        "data_hash": panel.data_hash,
+        "simulated": panel.simulated,
+        "rows": len(panel.y),
+        "features": len(panel.features),
+        "classes": {name: int(counts[code]) for code, name in enumerate(panel.classes)},
+        "companies": None if panel.groups is None else len(set(panel.groups)),
+        "train_rows": len(result.split.train),
+        "test_rows": len(result.split.test),
+        "protocol": plan.protocol.name,
+        "learners": plan.learners,
+        "selectors": plan.selectors,
+        "grid": plan.grid,
+        "seed": plan.seed,
+        "jobs": plan.jobs,
+        "device": plan.device,
+        "best": {"learner": result.best.learner, "selector": result.best.selector},
+        "command": facts["command"],
+        "label_rule": facts["label_rule"],
+        "notices": result.notices,
+        "failed": result.failed,
+        "timings_seconds": {name: round(value, 3) for name, value in result.timings.items()},
+        "versions": artifact.library_versions(),
+    }
+
+
+def model_card(result: RunResult, facts: Mapping[str, Any]) -> str:
+    """The model card as Markdown, from the facts of the run."""
+    template = Path(__file__).with_name("model_card.md.jinja").read_text(encoding="utf-8")
+    strict = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
+    panel, plan, best = result.panel, result.plan, result.best
+    return strict.from_string(template).render(
+        learner=best.learner,
+        selector=best.selector,
+        simulated=panel.simulated,
+        source=panel.source,
+        data_hash=panel.data_hash,
+        rows_train=len(result.split.train),
+        rows_test=len(result.split.test),
+        classes=panel.classes,
+        label_rule=facts["label_rule"],
+        protocol_title=plan.protocol.title,
+        protocol_text=plan.protocol.description,
+        n_selected=len(result.selected),
+        n_features=len(panel.features),
+        params=json.dumps(best.params, sort_keys=True),
+        grid=plan.grid,
+        seed=plan.seed,
+        figures=_figures(result),
+        unit="rows" if panel.groups is None else "companies",
+        cells=len(result.leaderboard),
+        confusion=result.confusion[best.name],
+        notices=result.notices,
+        versions=artifact.library_versions(),
+    )
+
+
+def _figures(result: RunResult) -> list[tuple[str, float, float, float]]:
+    rows = result.results
+    best = result.best
+    chosen = rows[
+        (rows["learner"] == best.learner)
+        & (rows["selector"] == best.selector)
+        & (rows["fold"] == "test")
+    ].set_index("metric")
+    names = [name for name, _, _ in columns(result.panel.classes, 0)]
+    values = chosen.loc[names, ["value", "low", "high"]].itertuples(name=None)
+    return [(name, v, low, high) for name, v, low, high in values if math.isfinite(v)]

@@ -1,0 +1,212 @@
+"""`python -m models.train`: train on a panel, print the leaderboard, write the run's folder."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from features.labels import LabelRule
+from models.evaluate import RunResult, run
+from models.learners import DEFAULT_LEARNERS, LEARNERS, learner_named, resolve_device
+from models.outputs import refuse_used, whole_folder, write_run
+from models.panel import Panel, panel_from_frame, read_panel
+from models.protocols import PROTOCOLS
+from models.search import FOLDS
+from models.selectors import SELECTORS, selector_named
+from warehouse.errors import InputError, exits_with_2
+
+SHOWN = ("macro_f1", "balanced_accuracy", "accuracy", "roc_auc_ovr", "pr_auc_bankrupt")
+
+EPILOG = """\b
+Examples:
+  python -m models.train --panel panel.parquet --jobs 2
+  python -m models.train --panel ratios.csv --label status --group firm --time year
+  python -m models.train --learners xgboost,lr --selectors all,rf --grid full
+
+\b
+Exit codes: 0 done, 1 done but some learners failed (named), 2 wrong use or bad input.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--panel", type=click.Path(path_type=Path), help="CSV or Parquet panel to train on.")
+@click.option("--db", type=click.Path(path_type=Path), help="Warehouse to build the panel from.")
+@click.option("--label", default="label", show_default=True, help="Column with the class.")
+@click.option("--group", default="company_id", show_default=True, help="Column with the company.")
+@click.option("--time", "time_", default="fiscal_year", show_default=True, help="Column of years.")
+@click.option(
+    "--protocol",
+    type=click.Choice([p.name for p in PROTOCOLS]),
+    default="company",
+    show_default=True,
+    help="How rows are parted into training and test.",
+)
+@click.option("--cut", type=int, help="Last training year of --protocol time.")
+@click.option(
+    "--learners",
+    default=",".join(DEFAULT_LEARNERS),
+    show_default=True,
+    help="Comma list; also there: "
+    + ", ".join(learner.name for learner in LEARNERS if not learner.default)
+    + ".",
+)
+@click.option(
+    "--selectors",
+    default=",".join(s.name for s in SELECTORS),
+    show_default=True,
+    help="Comma list of feature selections.",
+)
+@click.option(
+    "--grid",
+    type=click.Choice(list(FOLDS)),
+    default="quick",
+    show_default=True,
+    help="paper: its values, untuned; quick: 2 points, racing; full: 6-8 points on 5 folds.",
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: number of cores]")
+@click.option("--engine", default="local", show_default=True, help="Where fits run: local.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="New folder.  [default: data/runs/…]")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=10, show_default=True, help="Rows shown."
+)
+@exits_with_2
+def main(
+    panel: Path | None,
+    db: Path | None,
+    label: str,
+    group: str,
+    time_: str,
+    protocol: str,
+    cut: int | None,
+    learners: str,
+    selectors: str,
+    grid: str,
+    device: str,
+    jobs: int | None,
+    engine: str,
+    seed: int,
+    out: Path | None,
+    top: int,
+) -> None:
+    """Train every learner with every feature selection and rank them on rows kept apart.
+
+    Without --panel the warehouse is used; where that is empty too, simulated companies are, and
+    every output says so.
+    """
+    _check_engine(engine)
+    if panel is not None and db is not None:
+        raise InputError("--panel and --db exclude each other")
+    chosen = tuple(learner_named(name).name for name in _names(learners, "--learners"))
+    selections = tuple(selector_named(name).name for name in _names(selectors, "--selectors"))
+    device = resolve_device(device)
+    out = out or _default_out()
+    refuse_used(out)
+    data, label_rule = _panel(panel, db, label, group, time_)
+    jobs = jobs or os.cpu_count() or 1
+    result = run(data, protocol, chosen, selections, grid, seed, jobs, device, cut)
+    facts = {
+        "command": shlex.join(["python", "-m", "models.train", *sys.argv[1:]]),
+        "label_rule": label_rule,
+        "macro": _macro(data),
+    }
+    with whole_folder(out) as folder:
+        write_run(folder, result, facts)
+    failed = (*result.failed, *_write_report(out))
+    show(result, out, top)
+    for failure in failed:
+        print(f"failed: {failure}", file=sys.stderr)
+    if failed:
+        raise SystemExit(1)
+
+
+def _check_engine(engine: str) -> None:
+    if engine != "local":
+        raise InputError(f"--engine {engine}: only `local` is built so far")
+
+
+def _names(listed: str, option: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in listed.split(",") if name.strip())
+    if not names:
+        raise InputError(f"{option} names nothing")
+    return names
+
+
+def _default_out() -> Path:
+    data = Path(os.environ.get("BANKRUPTCY_DATA") or "data")
+    return data / "runs" / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+
+
+def _panel(
+    path: Path | None, db: Path | None, label: str, group: str, time: str
+) -> tuple[Panel, str]:
+    """Return the panel and a line on where its labels come from."""
+    if path is not None:
+        return read_panel(path, label, group, time), f"as given in column {label!r} of {path.name}"
+    dataset = importlib.import_module("features.dataset")
+    frame, description = dataset.training_panel(db)
+    data = panel_from_frame(frame, label, group, time, source=description)
+    return data, LabelRule().words()
+
+
+def _macro(panel: Panel) -> dict[str, list[float | None]]:
+    """The four macro values of each year in the panel, for scoring later statements."""
+    names = ("X63", "X64", "X65", "X66")
+    if panel.times is None or not set(names) <= set(panel.features):
+        return {}
+    years = panel.X[list(names)].groupby(panel.times).median()
+    return {
+        str(year): [None if value != value else float(value) for value in row]
+        for year, *row in years.itertuples(name=None)
+    }
+
+
+def _write_report(out: Path) -> tuple[str, ...]:
+    """Add the report to the run's folder; a failure is named and leaves the run as it is.
+
+    The one place that looks upward, so it looks late.
+    """
+    report: Any = importlib.import_module("reports.run")
+    try:
+        report.write_report(out)
+    except InputError as error:
+        return (f"report: {error}",)
+    return ()
+
+
+def show(result: RunResult, out: Path, top: int) -> None:
+    """Print the head of the leaderboard, notices and where the files are."""
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    kind = "SIMULATED companies" if result.panel.simulated else result.panel.source
+    table = Table(
+        title=f"{kind}, protocol {result.plan.protocol.name}, {len(result.split.test)} test rows"
+    )
+    for name in ("#", "learner", "selector", "features", *SHOWN, "fit s"):
+        table.add_column(name, justify="left" if name in ("learner", "selector") else "right")
+    for row in result.leaderboard.head(top).to_dict("records"):
+        figures = [f"{row[name]:.3f}" for name in SHOWN]
+        figures[0] += f" ({row['macro_f1_low']:.2f}–{row['macro_f1_high']:.2f})"
+        head = (str(row["rank"]), str(row["learner"]), str(row["selector"]), str(row["n_features"]))
+        table.add_row(*head, *figures, f"{row['fit_seconds']:.1f}")
+    console.print(table)
+    for notice in result.notices:
+        console.print(f"note: {notice}", markup=False)
+    if len(result.leaderboard) > 1:
+        console.print(
+            "note: ranks are picked on the test rows, so figures of rank 1 are optimistic"
+        )
+    console.print(f"files: {out}", markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Write a run's report: figures, Markdown tables and one page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from reports import style, words
+from reports.figures import PICTURES, Picture
+from reports.folder import AbsentError, Run, read_run
+from reports.grid import Grid, escape, markdown
+from reports.tables import TABLES, Table, page_board
+from warehouse.errors import InputError
+
+OPEN_ROWS = 15
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture on the page: data addresses for light and dark, or why it is left out."""
+
+    title: str
+    light: str = ""
+    dark: str = ""
+    absent: str = ""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A table on the page, or why it is left out."""
+
+    title: str
+    grid: Grid | None = None
+    absent: str = ""
+
+
+def write_report(out: Path, panel: pd.DataFrame | None = None) -> None:
+    """Write `figures/`, `tables/` and `report.html` into a finished run's folder.
+
+    `panel` gives the counts of sectors where the folder has no panel_summary.json. Raise
+    InputError, one line, where the folder is not that of a run or cannot be written to.
+    """
+    run = read_run(out, panel)
+    try:
+        pictures = {p.name: _picture(run, p, out / "figures") for p in PICTURES}
+        tables = {t.name: _table(run, t, out / "tables") for t in TABLES}
+        _write(out / "report.html", page(run, pictures, tables).encode())
+    except OSError as error:
+        raise InputError(f"{out}: the report cannot be written ({error.strerror})") from None
+
+
+def page(run: Run, pictures: dict[str, Shown], tables: dict[str, Listed]) -> str:
+    """The HTML page; every text from outside is escaped."""
+    source = files("reports").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(source).render(
+        run=run,
+        pictures=pictures,
+        tables=tables,
+        board=page_board(run),
+        open_rows=OPEN_ROWS,
+        cards=_cards(run),
+        facts=_facts(run),
+        words=words,
+        light=list(style.class_colours(run.classes, style.LIGHT).values()),
+        dark=list(style.class_colours(run.classes, style.DARK).values()),
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write whole or not at all, so that no reader meets half a file."""
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _picture(run: Run, picture: Picture, folder: Path) -> Shown:
+    path = folder / f"{picture.name}.png"
+    try:
+        with style.drawn_in(style.LIGHT):
+            figure = picture.draw(run, style.LIGHT)
+            _write(path, style.png(figure))
+            figure.set_layout_engine("none")  # laid out once is enough
+            light = style.svg(figure)
+        with style.drawn_in(style.DARK):
+            dark = style.svg(picture.draw(run, style.DARK))
+    except AbsentError as reason:
+        path.unlink(missing_ok=True)
+        return Shown(picture.title, absent=str(reason))
+    return Shown(picture.title, _address(light), _address(dark))
+
+
+def _address(svg: bytes) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
+
+
+def _table(run: Run, table: Table, folder: Path) -> Listed:
+    path = folder / f"{table.name}.md"
+    try:
+        grid = table.build(run)
+    except AbsentError as reason:
+        path.unlink(missing_ok=True)
+        return Listed(table.title, absent=str(reason))
+    banner = "**SIMULATED companies: these figures say nothing about any real company.**\n\n"
+    text = f"# {escape(table.title)}\n\n{banner if run.simulated else ''}{markdown(grid)}"
+    _write(path, text.encode())
+    return Listed(table.title, grid)
+
+
+def _cards(run: Run) -> list[tuple[str, str, str]]:
+    """The figures that matter most: name, value, interval."""
+    base = words.number(run.facts["classes"][run.focus] / run.facts["rows"], 2)
+    shown = (
+        ("Macro-F1", "macro_f1", ""),
+        (f"Recall of {run.focus}", f"recall_{run.focus}", ""),
+        (f"Precision of {run.focus}", f"precision_{run.focus}", ""),
+        (f"PR AUC of {run.focus}", "pr_auc_bankrupt", f" (guessing: {base})"),
+        ("ROC AUC, one against the rest", "roc_auc_ovr", ""),
+        ("Accuracy", "accuracy", ""),
+    )
+    estimates = [(title, run.estimate(run.best, name), more) for title, name, more in shown]
+    return [(t, words.number(e.value, 2), words.interval(e) + more) for t, e, more in estimates]
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    """What one must know to repeat or judge the run."""
+    facts: Any = run.facts
+    pairs: list[tuple[str, object]] = [
+        ("Data", f"{facts['source']} (sha256 {facts['data_hash'][:16]}…)"),
+        ("Rows", f"{facts['train_rows']:,} training, {facts['test_rows']:,} test"),
+        ("Companies", "not named" if facts.get("companies") is None else facts["companies"]),
+        ("Labels", facts["label_rule"]),
+        ("Protocol", words.protocol_line(run)),
+        ("Grid, seed, device", f"{facts['grid']}, {facts['seed']}, {facts['device']}"),
+        ("Best parameters", run.leaderboard["params"].iloc[0]),
+        ("Seconds", ", ".join(f"{k} {v:.1f}" for k, v in facts["timings_seconds"].items())),
+        ("Versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items())),
+        ("Command", facts["command"]),
+    ]
+    return [(name, str(value)) for name, value in pairs]

@@ -1,0 +1,474 @@
+"""The report of a run: pictures, tables, the page; escaping; what is left out and why."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Command
+from matplotlib.image import imread
+
+from models.metrics import columns, measure_all
+from models.protocols import PROTOCOLS
+from reports import style, words
+from reports.figures import PICTURES, reliability, top_sectors, wilson
+from reports.folder import AbsentError, read_run, summary_of
+from reports.grid import Cell, Column, Grid, escape, markdown
+from reports.run import write_report
+from reports.tables import TABLES, best_cells, chosen_rows
+from warehouse.errors import InputError
+
+CLASSES = ("bankrupt", "distressed", "healthy")
+CELLS = (("rf", "all"), ("xgboost", "kbest"), ("xgboost", "all"), ("lr", "kbest"))
+SCRIPT = "<script>alert(1)</script>"
+FORMULA = '=HYPERLINK("http://example.com")|x'
+SECTOR = "<img src=http://example.com/x.png>"
+YEARS = 3
+
+
+def _companies(classes: tuple[str, ...], each: int) -> pd.DataFrame:
+    """`each` companies of each class, three years; two of the first class have odd names."""
+    rows = [
+        {"company_id": f"{label}{n}", "company_name": f"{label} {n} Ltd", "fiscal_year": year}
+        | {"truth": label}
+        for label in classes
+        for n in range(each)
+        for year in range(2020, 2020 + YEARS)
+    ]
+    frame = pd.DataFrame(rows)
+    odd = {f"{classes[0]}0": SCRIPT, f"{classes[0]}1": FORMULA}
+    frame["company_name"] = frame["company_id"].map(odd).fillna(frame["company_name"])
+    return frame
+
+
+def _probabilities(frame: pd.DataFrame, classes: tuple[str, ...], seed: int) -> np.ndarray:
+    truth = np.array([classes.index(label) for label in frame["truth"]])
+    weight = np.random.default_rng(seed).random((len(frame), len(classes)))
+    weight[np.arange(len(frame)), truth] += 0.7
+    return weight / weight.sum(axis=1, keepdims=True)
+
+
+def _predictions(keys: pd.DataFrame, proba: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
+    named = pd.DataFrame(proba, columns=[f"proba_{name}" for name in classes])
+    said = np.array(classes)[proba.argmax(axis=1)]
+    return pd.concat([keys.assign(prediction=said), named], axis=1)
+
+
+def _scores(
+    keys: pd.DataFrame, classes: tuple[str, ...]
+) -> tuple[dict[tuple[str, str], dict[str, float]], dict[tuple[str, str], pd.DataFrame]]:
+    truth = np.array([classes.index(label) for label in keys["truth"]])
+    probas = {cell: _probabilities(keys, classes, at) for at, cell in enumerate(CELLS)}
+    scores = {cell: measure_all(truth, proba, classes, 0) for cell, proba in probas.items()}
+    return scores, {cell: _predictions(keys, p, classes) for cell, p in probas.items()}
+
+
+def _write_tables(
+    out: Path,
+    scores: dict[tuple[str, str], dict[str, float]],
+    said: dict[tuple[str, str], pd.DataFrame],
+    classes: tuple[str, ...],
+) -> tuple[str, str]:
+    """Write the tables of a run, best row first; return the best."""
+    ranked = sorted(CELLS, key=lambda cell: -scores[cell]["macro_f1"])
+    extra = {"protocol": "company", "n_features": 3, "fit_seconds": 1.5, "params": '{"C": 1}'}
+    board = [
+        {"rank": at + 1, "learner": cell[0], "selector": cell[1], **extra, **scores[cell]}
+        for at, cell in enumerate(ranked)
+    ]
+    pd.DataFrame(board).to_csv(out / "leaderboard.csv", index=False)
+    results = [
+        (*cell, "company", "test", name, value, max(value - 0.1, 0), min(value + 0.1, 1))
+        for cell in ranked
+        for name, value in scores[cell].items()
+    ]
+    names = ["learner", "selector", "protocol", "fold", "metric", "value", "low", "high"]
+    pd.DataFrame(results, columns=names).to_parquet(out / "results.parquet")
+    said[ranked[0]].to_parquet(out / "predictions.parquet")
+    everything = [said[c].assign(learner=c[0], selector=c[1]) for c in CELLS]
+    pd.concat(everything, ignore_index=True).to_parquet(out / "test_predictions.parquet")
+    confusion = {
+        "/".join(cell): [
+            [int(((f["truth"] == a) & (f["prediction"] == b)).sum()) for b in classes]
+            for a in classes
+        ]
+        for cell, f in said.items()
+    }
+    _json(out / "confusion.json", {"classes": classes, "cells": confusion})
+    return ranked[0]
+
+
+def _json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def _facts(best: tuple[str, str], keys: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Any]:
+    counts = keys["truth"].value_counts()
+    return {
+        "source": "made_up.parquet", "data_hash": "0" * 64, "simulated": False,
+        "rows": len(keys), "features": 3, "companies": len(classes) * 6,
+        "classes": {name: int(counts[name]) for name in classes},
+        "train_rows": 100, "test_rows": len(keys), "protocol": "company", "grid": "quick",
+        "seed": 0, "device": "cpu", "best": {"learner": best[0], "selector": best[1]},
+        "command": "python -m models.train", "label_rule": "made up", "notices": ["a <b>notice"],
+        "failed": [], "timings_seconds": {"total": 1.0}, "versions": {"xgboost": "3"},
+    }  # fmt: skip
+
+
+def make_run(
+    out: Path,
+    *,
+    classes: tuple[str, ...] = CLASSES,
+    keys: bool = True,
+    sectors: bool = True,
+    **facts: object,
+) -> Path:
+    """A small made-up run folder whose files agree with each other."""
+    out.mkdir()
+    frame = _companies(classes, 6)
+    if not keys:
+        frame = frame[["truth"]]
+    scores, said = _scores(frame, classes)
+    best = _write_tables(out, scores, said, classes)
+    kept = {"all": ["X1", "X12", "$x$|y"], "kbest": ["X12"], "intersection": ["X12"]}
+    _json(out / "features_kept.json", kept)
+    gains = pd.DataFrame({"feature": ["X12", "$x$|y"], "gain": [3.0, 1.0], "share": [0.75, 0.25]})
+    gains.assign(learner="xgboost", selector="all").to_csv(out / "importance.csv", index=False)
+    _json(out / "run.json", _facts(best, frame, classes) | facts)
+    counts = {name: {"rows": 18, "companies": 6} for name in classes}
+    by_sector = {name: {SECTOR: 3, "Textiles $": 2, "unknown": 1} for name in classes}
+    summary = {"classes": counts, "sectors": by_sector if sectors else {}, "years": {}}
+    _json(out / "panel_summary.json", summary)
+    return out
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = make_run(tmp_path_factory.mktemp("runs") / "run", simulated=True)
+    write_report(out)
+    return out
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "run")
+
+
+class _Page(HTMLParser):
+    """Tags, and the addresses that a page would fetch."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.fetched: list[str] = []
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attrs}
+        self.tags.append(tag)
+        self.fetched += [named[n] for n in ("src", "srcset", "data", "action") if n in named]
+        self.links += [named["href"]] if "href" in named else []
+        self.ids |= {named["id"]} if "id" in named else set()
+        assert not any(name.startswith("on") for name in named)
+
+
+def _page(out: Path) -> str:
+    return (out / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_every_picture_is_written_and_not_blank(rendered: Path, picture: Any) -> None:
+    pixels = imread(rendered / "figures" / f"{picture.name}.png")
+    assert pixels.shape[1] == round(style.WIDTH * style.DPI)
+    assert pixels[..., :3].std() > 0.05
+
+
+@pytest.mark.parametrize("theme", [style.LIGHT, style.DARK], ids=lambda theme: theme.name)
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_every_picture_says_simulated(rendered: Path, picture: Any, theme: Any) -> None:
+    with style.drawn_in(theme):
+        figure = picture.draw(read_run(rendered), theme)
+    assert "SIMULATED" in " ".join(text.get_text() for text in figure.texts)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_every_table_is_whole_markdown(rendered: Path, table: Any) -> None:
+    text = (rendered / "tables" / f"{table.name}.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    cells = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
+    assert text.startswith(f"# {table.title}\n\n**SIMULATED")
+    assert len(rows) > 2
+    assert len(cells) == 1
+    assert "<" not in text
+
+
+def test_the_page_fetches_nothing(rendered: Path) -> None:
+    page = _Page(_page(rendered))
+    assert page.fetched
+    assert all(address.startswith("data:image/svg+xml;base64,") for address in page.fetched)
+    assert {link.removeprefix("#") for link in page.links} <= page.ids
+    assert not {"script", "link", "iframe", "object", "embed", "form"} & set(page.tags)
+    assert not re.search(r"@import|url\(", _page(rendered))
+    assert "default-src 'none'" in _page(rendered)
+
+
+def test_pictures_on_the_page_fetch_nothing(rendered: Path) -> None:
+    for address in set(_Page(_page(rendered)).fetched):
+        drawing = base64.b64decode(address.split(",", 1)[1]).decode()
+        assert not re.search(r'(href|src)="(?!#|data:image/png)', drawing)
+        assert "<script" not in drawing
+        assert not re.search(r"[A-Z]:\\|/home/|/tmp/", drawing)
+
+
+def test_text_from_outside_is_escaped(rendered: Path) -> None:
+    page = _page(rendered)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "=HYPERLINK(&#34;http://example.com&#34;)|x" in page
+    assert "a &lt;b&gt;notice" in page
+    assert SCRIPT not in page
+    named = (rendered / "tables" / "table7_companies.md").read_text(encoding="utf-8")
+    assert "| &lt;script&gt;alert(1)&lt;/script&gt; |" in named
+    assert '=HYPERLINK("http://example.com")\\|x |' in named
+
+
+def test_banner_only_where_simulated(rendered: Path, folder: Path) -> None:
+    write_report(folder)
+    assert "SIMULATED COMPANIES" in _page(rendered)
+    assert "<title>SIMULATED" in _page(rendered)
+    assert "simulated" not in _page(folder).lower()
+    tables = (folder / "tables").glob("*.md")
+    assert not any("SIMULATED" in path.read_text(encoding="utf-8") for path in tables)
+
+
+def test_the_same_run_gives_the_same_files(folder: Path) -> None:
+    write_report(folder)
+    first = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    write_report(folder)
+    assert first == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _reason(page: str, subject: str) -> str:
+    found = re.search(rf"{subject}: left out, because (.+?)\.</p>", page)
+    assert found, subject
+    return found[1]
+
+
+def test_pictures_without_sectors_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    out = make_run(tmp_path / "run", sectors=False)
+    (out / "figures").mkdir()
+    (out / "figures" / "fig3_sectors_healthy.png").write_bytes(b"of an earlier run")
+    write_report(out)
+    assert "no sector column" in _reason(_page(out), "Fig. 3. Sectors of healthy companies")
+    assert "no sector column" in _reason(_page(out), "Fig. 4. Sectors of bankrupt companies")
+    assert not list((out / "figures").glob("*sectors*"))
+
+
+def test_a_panel_stands_in_for_the_summary(folder: Path) -> None:
+    (folder / "panel_summary.json").unlink()
+    write_report(folder)
+    assert "panel_summary.json" in _reason(_page(folder), "Fig. 3. Sectors of healthy companies")
+    panel = _companies(CLASSES, 6).rename(columns={"truth": "label"})
+    write_report(folder, panel.assign(sector="Power"))
+    assert (folder / "figures" / "fig3_sectors_healthy.png").is_file()
+
+
+def test_gains_are_left_out_without_a_boosting_model(folder: Path) -> None:
+    header = "feature,gain,share,learner,selector\n"
+    (folder / "importance.csv").write_text(header, encoding="utf-8")
+    write_report(folder)
+    assert "no gradient-boosting learner" in _reason(_page(folder), "Fig. 6. Features by gain")
+
+
+def test_an_outside_panel_without_keys_and_with_other_classes(tmp_path: Path) -> None:
+    out = make_run(tmp_path / "run", classes=("0", "1"), keys=False, companies=None)
+    write_report(out)
+    page = _page(out)
+    assert "no class named healthy" in _reason(page, "Fig. 3. Sectors of healthy companies")
+    assert "names a company" in _reason(page, "Table 7. What the learners say of companies")
+    assert "drawing the rows of the test side" in page
+
+
+def test_one_learner_and_no_failed_row_have_no_optimism_to_warn_of(folder: Path) -> None:
+    write_report(folder)
+    assert "so its figures are optimistic" in _page(folder)
+    board = pd.read_csv(folder / "leaderboard.csv").head(1)
+    board.to_csv(folder / "leaderboard.csv", index=False)
+    write_report(folder)
+    assert "optimistic" not in _page(folder)
+
+
+def _damage(name: str, change: Callable[[Path], object]) -> Any:
+    return pytest.param(name, change, id=name)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        _damage("run.json", Path.unlink),
+        _damage("run.json", lambda path: path.write_text("{")),
+        _damage("run.json", lambda path: path.write_text("[]")),
+        _damage("run.json", lambda path: path.write_text('{"source": 1}')),
+        _damage("confusion.json", lambda path: path.write_text('{"classes": [], "cells": {}}')),
+        _damage("features_kept.json", lambda path: path.write_text('{"all": [1]}')),
+        _damage("leaderboard.csv", lambda path: path.write_text("rank,learner\n")),
+        _damage("leaderboard.csv", lambda path: path.write_bytes(b"\xff\xfe\x00")),
+        _damage("results.parquet", lambda path: path.write_bytes(b"PAR1")),
+        _damage("test_predictions.parquet", Path.unlink),
+        _damage("panel_summary.json", lambda path: path.write_text('{"classes": {"a": 1}}')),
+    ],
+)
+def test_a_folder_that_is_no_run_is_refused_in_one_line(
+    folder: Path, name: str, change: Callable[[Path], object], cli: Command
+) -> None:
+    change(folder / name)
+    ran = cli("reports", "--run", folder)
+    assert ran.code == 2
+    assert ran.err.count("\n") == 1
+    assert name in ran.err
+    assert not (folder / "report.html").exists()
+
+
+def test_the_command_renders_and_refuses(folder: Path, cli: Command, tmp_path: Path) -> None:
+    assert cli("reports", "--run", folder).code == 0
+    assert (folder / "report.html").is_file()
+    assert cli("reports", "--run", tmp_path / "none").code == 2
+    assert cli("reports", "--run", folder, "--check").code == 2
+    assert "python -m reports --check" in cli("reports", "--help").out
+
+
+def test_shown_companies_are_of_every_class_and_each_once(folder: Path) -> None:
+    run = read_run(folder)
+    rows = chosen_rows(run)
+    shown = run.predictions.iloc[rows]
+    assert len(shown) == 10
+    assert shown["company_id"].is_unique
+    assert shown["truth"].value_counts().to_dict() == {"bankrupt": 4, "distressed": 3, "healthy": 3}
+    assert set(shown["fiscal_year"]) == {2020 + YEARS - 1}
+    assert rows == chosen_rows(read_run(folder))
+
+
+def test_no_result_decides_which_companies_are_shown(folder: Path) -> None:
+    run = read_run(folder)
+    before = chosen_rows(run)
+    for name in CLASSES:
+        run.predictions[f"proba_{name}"] = 1 / 3
+    run.predictions["prediction"] = "healthy"
+    assert chosen_rows(run) == before
+
+
+def test_each_learner_is_shown_by_its_highest_row(folder: Path) -> None:
+    run = read_run(folder)
+    cells = best_cells(run)
+    assert [learner for learner, _ in cells] == list(dict.fromkeys(run.leaderboard["learner"]))
+    assert cells[0] == run.best
+
+
+def test_per_class_figures_follow_from_the_confusion_matrix(folder: Path) -> None:
+    path = folder / "confusion.json"
+    confusion = json.loads(path.read_text(encoding="utf-8"))
+    run = read_run(folder)
+    confusion["cells"]["/".join(run.best)] = [[3, 1, 0], [1, 5, 0], [2, 0, 8]]
+    _json(path, confusion)
+    run = read_run(folder)
+    table = next(table for table in TABLES if table.name == "table6_per_class").build(run)
+    # F1 by hand: 2 * 3 / (4 + 6), 2 * 5 / (6 + 6), 2 * 8 / (10 + 8)
+    assert [row[3].text for row in table.rows[:3]] == ["0.600", "0.833", "0.889"]
+    assert "finds 3 of 4 bankrupt" in words.headline(run)
+    assert "of 6 rows that it calls bankrupt, 3 are" in words.headline(run)
+
+
+def test_the_leaderboard_has_every_metric_of_the_table(folder: Path) -> None:
+    run = read_run(folder)
+    table = next(table for table in TABLES if table.name == "table5_leaderboard").build(run)
+    assert len(table.rows) == len(CELLS)
+    assert len(table.columns) == 6 + len(list(columns(run.classes, 0)))
+    assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_top_sectors_by_hand() -> None:
+    counts = {"a": 1, "b": 5, "c": 5, "unknown": 9, "d": 2}
+    assert top_sectors(counts, 2) == [
+        ("b", 5), ("c", 5), ("2 other sectors", 3), ("sector not known", 9)
+    ]  # fmt: skip
+    assert top_sectors({"a": 1}) == [("a", 1)]
+
+
+def test_wilson_by_hand() -> None:
+    # 1 of 4: centre (0.25 + 0.4802) / 1.9604, half sqrt(0.046875 + 0.060025) * 1.96 / 1.9604
+    assert wilson(1, 4) == pytest.approx((0.045587, 0.699358), abs=1e-5)
+    assert wilson(0, 10)[0] == pytest.approx(0)
+
+
+def test_reliability_by_hand() -> None:
+    frame = pd.DataFrame({"proba_a": [0.02, 0.04, 0.95, 1.0], "truth": ["b", "a", "a", "a"]})
+    bins = reliability(frame, "a")
+    assert bins["said"].tolist() == pytest.approx([0.03, 0.975])
+    assert bins["found"].tolist() == [0.5, 1.0]
+    assert bins["rows"].tolist() == [2, 2]
+
+
+def test_a_panel_is_summed_up_by_hand() -> None:
+    panel = pd.DataFrame(
+        {
+            "company_id": ["a", "a", "b", "c"],
+            "fiscal_year": [2020, 2021, 2021, 2021],
+            "label": ["healthy", "healthy", "healthy", "bankrupt"],
+            "sector": ["Power", "Power", None, "Power"],
+        }
+    )
+    summary = summary_of(panel)
+    assert summary.classes["healthy"] == {"rows": 3, "companies": 2}
+    assert summary.sectors == {"bankrupt": {"Power": 1}, "healthy": {"Power": 1, "unknown": 1}}
+    assert summary.years["healthy"] == {"2020": 1, "2021": 2}
+    assert summary_of(panel.drop(columns="sector")).sectors == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a|b", "a\\|b"),
+        ("![x](http://h)", "!\\[x\\](http://h)"),
+        ("<b>&amp;", "&lt;b&gt;&amp;amp;"),
+        ("two\nlines", "two lines"),
+        ("`c` *d*", "\\`c\\` \\*d\\*"),
+    ],
+)
+def test_markdown_shows_text_as_it_stands(text: str, escaped: str) -> None:
+    assert escape(text) == escaped
+
+
+def test_a_grid_as_markdown() -> None:
+    grid = Grid((Column("a"), Column("b", True)), ((Cell("x"), Cell("1", "0–2")),), ("a note",))
+    assert markdown(grid) == "| a | b |\n|---|---:|\n| x | 1 (0–2) |\n\n- a note\n"
+
+
+def test_every_protocol_has_a_meaning() -> None:
+    assert set(words.MEANING) == {protocol.name for protocol in PROTOCOLS}
+
+
+def test_picture_names_and_table_names_are_unique() -> None:
+    names = [entry.name for entry in (*PICTURES, *TABLES)]
+    assert len(names) == len(set(names))
+
+
+def test_unknown_protocol_and_missing_rows(folder: Path) -> None:
+    run = read_run(folder)
+    partial = run.test_predictions.drop(index=run.test_predictions.index[:1])
+    partial.to_parquet(folder / "test_predictions.parquet")
+    table = next(table for table in TABLES if table.name == "table7_companies")
+    with pytest.raises(AbsentError, match="lacks rows"):
+        table.build(read_run(folder))
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    _json(folder / "run.json", facts | {"protocol": "other"})
+    with pytest.raises(InputError, match="unknown protocol"):
+        write_report(folder)
