@@ -167,12 +167,11 @@ def demo_warehouse(companies: int = 428, seed: int = 0) -> Iterator[duckdb.DuckD
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A panel with what an artifact must remember about it."""
+    """A panel, where it comes from, and its label rule in words."""
 
     frame: pd.DataFrame
     description: str
     label_rule: str
-    macro: dict[int, dict[str, float]]
 
 
 def training_data(db: Path | None, seed: int = 0) -> TrainingData:
@@ -197,15 +196,4 @@ def _is_filled(connection: duckdb.DuckDBPyConnection) -> bool:
 def _training_data(connection: duckdb.DuckDBPyConnection, description: str) -> TrainingData:
     rule = PanelRule()
     table = panel(connection, rule)
-    return TrainingData(
-        table.to_pandas(), description, rule.label.words(), macro_values(connection)
-    )
-
-
-def macro_values(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, float]]:
-    """Macro values by calendar year and series, for scoring companies later."""
-    values: dict[int, dict[str, float]] = {}
-    rows = connection.execute("SELECT year, series, value FROM macro ORDER BY year, series")
-    for year, series, value in rows.fetchall():
-        values.setdefault(int(year), {})[series] = float(value)
-    return values
+    return TrainingData(table.to_pandas(), description, rule.label.words())

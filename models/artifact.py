@@ -146,6 +146,7 @@ def save(directory: Path, result: RunResult, extra: Mapping[str, Any]) -> None:
     manifest = {"format": FORMAT, **_facts(result), **extra, "files": files}
     manifest.setdefault("label_rule", "labels as given in the panel")
     manifest.setdefault("macro", {})
+    manifest["sha256"] = manifest_hash(manifest)
     text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False)
     (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
@@ -220,6 +221,12 @@ def _median(rows: pd.DataFrame) -> dict[str, float | None]:
     return {str(n): None if pd.isna(v) else float(v) for n, v in medians.items()}
 
 
+def manifest_hash(manifest: Mapping[str, Any]) -> str:
+    """Hash of all that the manifest says, but for the hash itself."""
+    said = {name: value for name, value in manifest.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -244,6 +251,8 @@ def _manifest(directory: Path) -> dict[str, Any]:
 
 
 def _check_fields(manifest: dict[str, Any], path: Path) -> None:
+    if manifest.get("sha256") != manifest_hash(manifest):
+        raise InputError(f"{path}: changed since it was saved (sha256 differs); {AGAIN}")
     for name, kind in FIELDS:
         if not isinstance(manifest.get(name), kind):
             raise InputError(f"{path}: {name!r} is missing or not a {kind.__name__}; {AGAIN}")

@@ -19,8 +19,7 @@ from models.evaluate import RunResult
 from models.metrics import columns
 from models.panel import Panel
 from warehouse.errors import InputError
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from warehouse.exports import write_csv
 
 
 def refuse_used(out: Path) -> None:
@@ -48,8 +47,8 @@ def whole_folder(out: Path) -> Iterator[Path]:
 
 def write_run(out: Path, result: RunResult, facts: Mapping[str, Any]) -> None:
     """Write all files of a run; `facts` gives `command`, `label_rule` and `macro`."""
-    safe_csv(result.leaderboard, out / "leaderboard.csv")
-    safe_csv(result.importance, out / "importance.csv")
+    write_csv(result.leaderboard, out / "leaderboard.csv")
+    write_csv(result.importance, out / "importance.csv")
     result.results.to_parquet(out / "results.parquet", index=False)
     result.predictions.to_parquet(out / "predictions.parquet", index=False)
     result.test_predictions.to_parquet(out / "test_predictions.parquet", index=False)
@@ -60,20 +59,6 @@ def write_run(out: Path, result: RunResult, facts: Mapping[str, Any]) -> None:
     extra = {"label_rule": facts["label_rule"], "macro": facts["macro"]}
     artifact.save(out / "model", result, extra)
     (out / "model_card.md").write_text(model_card(result, facts), encoding="utf-8")
-
-
-def safe_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a CSV in which no text cell can start a spreadsheet formula."""
-    safe = frame.copy()
-    for name in safe.columns:
-        if not pd.api.types.is_numeric_dtype(safe[name]):
-            safe[name] = safe[name].map(_harmless)
-    safe.columns = pd.Index([_harmless(str(name)) for name in safe.columns])
-    safe.to_csv(path, index=False, lineterminator="\n")
-
-
-def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def _json(value: object, path: Path) -> None:

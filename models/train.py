@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from features.labels import LabelRule
+from features.dataset import training_data
 from models.evaluate import RunResult, run
 from models.learners import DEFAULT_LEARNERS, LEARNERS, learner_named, resolve_device
 from models.outputs import refuse_used, whole_folder, write_run
@@ -22,7 +21,9 @@ from models.panel import Panel, panel_from_frame, read_panel
 from models.protocols import PROTOCOLS
 from models.search import FOLDS
 from models.selectors import SELECTORS, selector_named
+from warehouse.console import console
 from warehouse.errors import InputError, exits_with_2
+from warehouse.store import data_dir
 
 SHOWN = ("macro_f1", "balanced_accuracy", "accuracy", "roc_auc_ovr", "pr_auc_bankrupt")
 
@@ -112,7 +113,7 @@ def main(
     device = resolve_device(device)
     out = out or _default_out()
     refuse_used(out)
-    data, label_rule = _panel(panel, db, label, group, time_)
+    data, label_rule = _panel(panel, db, label, group, time_, seed)
     jobs = jobs or os.cpu_count() or 1
     result = run(data, protocol, chosen, selections, grid, seed, jobs, device, cut)
     facts = {
@@ -143,20 +144,18 @@ def _names(listed: str, option: str) -> tuple[str, ...]:
 
 
 def _default_out() -> Path:
-    data = Path(os.environ.get("BANKRUPTCY_DATA") or "data")
-    return data / "runs" / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    return data_dir() / "runs" / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
 
 
 def _panel(
-    path: Path | None, db: Path | None, label: str, group: str, time: str
+    path: Path | None, db: Path | None, label: str, group: str, time: str, seed: int
 ) -> tuple[Panel, str]:
     """Return the panel and a line on where its labels come from."""
     if path is not None:
         return read_panel(path, label, group, time), f"as given in column {label!r} of {path.name}"
-    dataset = importlib.import_module("features.dataset")
-    frame, description = dataset.training_panel(db)
-    data = panel_from_frame(frame, label, group, time, source=description)
-    return data, LabelRule().words()
+    training = training_data(db, seed)
+    data = panel_from_frame(training.frame, label, group, time, source=training.description)
+    return data, training.label_rule
 
 
 def _macro(panel: Panel) -> dict[str, list[float | None]]:
@@ -186,7 +185,7 @@ def _write_report(out: Path) -> tuple[str, ...]:
 
 def show(result: RunResult, out: Path, top: int) -> None:
     """Print the head of the leaderboard, notices and where the files are."""
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    screen = console()
     kind = "SIMULATED companies" if result.panel.simulated else result.panel.source
     table = Table(
         title=f"{kind}, protocol {result.plan.protocol.name}, {len(result.split.test)} test rows"
@@ -198,14 +197,12 @@ def show(result: RunResult, out: Path, top: int) -> None:
         figures[0] += f" ({row['macro_f1_low']:.2f}–{row['macro_f1_high']:.2f})"
         head = (str(row["rank"]), str(row["learner"]), str(row["selector"]), str(row["n_features"]))
         table.add_row(*head, *figures, f"{row['fit_seconds']:.1f}")
-    console.print(table)
+    screen.print(table)
     for notice in result.notices:
-        console.print(f"note: {notice}", markup=False)
+        screen.print(f"note: {notice}", markup=False)
     if len(result.leaderboard) > 1:
-        console.print(
-            "note: ranks are picked on the test rows, so figures of rank 1 are optimistic"
-        )
-    console.print(f"files: {out}", markup=False, soft_wrap=True)
+        screen.print("note: ranks are picked on the test rows, so figures of rank 1 are optimistic")
+    screen.print(f"files: {out}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import skops.io
 from test_models_panel import made_up_panel
 from test_models_pipeline import small
 
-from models.artifact import load, save
+from models.artifact import load, manifest_hash, save
 from models.evaluate import RunResult, run
 from models.learners import LEARNERS, Learner
 from models.pipeline import build_pipeline
@@ -60,8 +60,18 @@ def model_dir(saved: Path, tmp_path: Path) -> Path:
 
 
 def edit(folder: Path, **changes: object) -> None:
+    """Change the manifest and its own hash with it, as somebody with intent would."""
     path = folder / "model.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    manifest = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({**manifest, "sha256": manifest_hash(manifest)}))
+
+
+def test_an_edited_manifest_is_refused(model_dir: Path) -> None:
+    path = model_dir / "model.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "classes": manifest["classes"][::-1]}))
+    with pytest.raises(InputError, match="changed since it was saved"):
+        load(model_dir)
 
 
 def test_manifest_says_what_a_reader_needs(model_dir: Path) -> None:

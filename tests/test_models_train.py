@@ -13,8 +13,9 @@ from test_models_panel import made_up
 
 import models.search
 from models.artifact import load
-from models.outputs import safe_csv, whole_folder
+from models.outputs import whole_folder
 from models.train import main
+from warehouse.exports import write_csv
 
 FAST = ["--learners", "lr,lightgbm", "--selectors", "all,rf", "--jobs", "1"]
 WRITTEN = {
@@ -128,6 +129,6 @@ def test_a_crash_leaves_nothing_half_written(tmp_path: Path) -> None:
 
 def test_csv_cells_cannot_be_formulas(tmp_path: Path) -> None:
     frame = pd.DataFrame({"=name": ["=1+1", "@x", "fine", None], "value": [-1.5, 2.0, 3.0, 4.0]})
-    safe_csv(frame, tmp_path / "a.csv")
+    write_csv(frame, tmp_path / "a.csv")
     lines = (tmp_path / "a.csv").read_text().splitlines()
     assert lines == ["'=name,value", "'=1+1,-1.5", "'@x,2.0", "fine,3.0", ",4.0"]

@@ -34,12 +34,18 @@ def csv_safe(frame: pd.DataFrame) -> pd.DataFrame:
     safe = frame.copy()
     for name in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[name]):
-            safe[name] = safe[name].map(
-                lambda cell: (
-                    "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-                )
-            )
+            safe[name] = safe[name].map(_inert)
+    safe.columns = pd.Index([_inert(str(name)) for name in safe.columns])
     return safe
+
+
+def _inert(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def write_csv(frame: pd.DataFrame, out: Path) -> None:
+    """Write a CSV that is safe to open in a spreadsheet."""
+    csv_safe(frame).to_csv(out, index=False, lineterminator="\n")
 
 
 def write_table(table: pa.Table, out: Path) -> None:
@@ -47,7 +53,7 @@ def write_table(table: pa.Table, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(out.name + ".part")
     if out.suffix == ".csv":
-        csv_safe(table.to_pandas()).to_csv(draft, index=False)
+        write_csv(table.to_pandas(), draft)
     else:
         pa_parquet.write_table(table, draft, compression="zstd")
     draft.replace(out)
