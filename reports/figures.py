@@ -127,7 +127,7 @@ def _class_distribution(run: Run, theme: Theme) -> Figure:
     axes.set_xlabel("company-years (rows of the panel)")
     focus = run.facts["classes"][run.focus]
     one_in = run.facts["rows"] / focus
-    under = f"One row in {one_in:.0f} is {run.focus}. Labels: {run.facts['label_rule']}"
+    under = f"One row in {one_in:.0f} is {run.focus}"
     return _finish(figure, run, theme, "Rows of each class", under)
 
 
@@ -255,7 +255,7 @@ def _leaderboard_dots(run: Run, theme: Theme) -> Figure:
         axes.scatter(values, places, s=26, color=colour, marker=mark, label=selector, zorder=3)
     axes.set_yticks(range(len(learners)), [words.learner_title(name) for name in learners])
     axes.set_ylim(len(learners) - 0.4, -0.6)
-    axes.set_xlabel(f"macro-F1 on {run.facts['test_rows']:,} test rows (whiskers: 95 % interval)")
+    axes.set_xlabel("macro-F1 (whiskers: 95 % interval)")
     style.only_grid(axes, "x")
     axes.legend(
         loc="lower left", bbox_to_anchor=(-0.25, 1), ncols=6, handletextpad=0.0, columnspacing=1

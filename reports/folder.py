@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pyarrow
 
+from models.outputs import panel_summary
+from models.panel import panel_from_frame
 from warehouse.errors import InputError
 
 KEYS = ("learner", "selector")
@@ -63,9 +65,9 @@ class Estimate:
 class Summary:
     """What a panel holds, by class; `sectors` is empty where the panel names none."""
 
-    classes: Mapping[str, Mapping[str, Any]]
-    sectors: Mapping[str, Mapping[str, int]]
-    years: Mapping[str, Mapping[str, int]]
+    classes: Mapping[str, Mapping[str, int | None]]
+    sectors: Mapping[str, Mapping[str, int | None]]
+    years: Mapping[str, Mapping[str, int | None]]
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Run:
 def read_run(out: Path, panel: pd.DataFrame | None = None) -> Run:
     """Read a run's folder; raise InputError, one line, where it is not one or is damaged.
 
-    `panel` (company_id, fiscal_year, label, sector) stands in for an absent panel_summary.json.
+    `panel`, the one that was trained on, stands in for an absent panel_summary.json.
     """
     if not out.is_dir():
         raise InputError(f"{out}: no such run folder; python -m models.train writes one with --out")
@@ -209,7 +211,7 @@ def _summary(path: Path, panel: pd.DataFrame | None) -> Summary | None:
     if path.is_file():
         value = _json(path)
         return Summary(*(_counts(value, name, path) for name in ("classes", "sectors", "years")))
-    return None if panel is None else summary_of(panel)
+    return None if panel is None else Summary(**panel_summary(panel_from_frame(panel)))
 
 
 def _counts(value: Mapping[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:
@@ -220,31 +222,6 @@ def _counts(value: Mapping[str, Any], name: str, path: Path) -> dict[str, dict[s
             if not (count is None or isinstance(count, int)):
                 raise InputError(f"{path}: {name!r} of {label!r} holds {count!r}, not a number")
     return table
-
-
-def summary_of(
-    panel: pd.DataFrame,
-    label: str = "label",
-    group: str = "company_id",
-    time: str = "fiscal_year",
-    sector: str = "sector",
-) -> Summary:
-    """Count rows and companies of each class, its companies by sector and its rows by year."""
-    classes: dict[str, dict[str, int | None]] = {}
-    sectors: dict[str, dict[str, int]] = {}
-    years: dict[str, dict[str, int]] = {}
-    for value, rows in panel.groupby(panel[label].astype(str), sort=True):
-        name = str(value)
-        companies = int(rows[group].nunique()) if group in rows else None
-        classes[name] = {"rows": len(rows), "companies": companies}
-        if sector in rows and group in rows:
-            known = rows[sector].astype(object).fillna("unknown").astype(str)
-            counts = rows[group].groupby(known).nunique()
-            sectors[name] = {str(key): int(count) for key, count in counts.items()}
-        if time in rows:
-            counts = rows.groupby(time).size()
-            years[name] = {str(key): int(count) for key, count in counts.items()}
-    return Summary(classes, sectors, years)
 
 
 def _check(run: Run, out: Path) -> None:

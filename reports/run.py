@@ -92,11 +92,13 @@ def _picture(run: Run, picture: Picture, folder: Path) -> Shown:
     try:
         with style.drawn_in(style.LIGHT):
             figure = picture.draw(run, style.LIGHT)
+            style.settle(figure)
             _write(path, style.png(figure))
-            figure.set_layout_engine("none")  # laid out once is enough
             light = style.svg(figure)
         with style.drawn_in(style.DARK):
-            dark = style.svg(picture.draw(run, style.DARK))
+            figure = picture.draw(run, style.DARK)
+            style.settle(figure)
+            dark = style.svg(figure)
     except AbsentError as reason:
         path.unlink(missing_ok=True)
         return Shown(picture.title, absent=str(reason))

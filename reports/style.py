@@ -111,6 +111,16 @@ def only_grid(axes: Axes, along: str) -> None:
     axes.grid(axis=along, linewidth=0.8)  # type: ignore[arg-type]
 
 
+def settle(figure: Figure) -> None:
+    """Lay out once and for all; rounded, for the solver's last digits differ from run to run."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = axes.get_position(original=True).bounds
+        places = (round(left, 6), round(bottom, 6), round(width, 6), round(height, 6))
+        axes.set_position(places)
+
+
 def png(figure: Figure) -> bytes:
     """The figure as PNG, without a date, so that the same run gives the same bytes."""
     target = io.BytesIO()

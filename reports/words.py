@@ -82,8 +82,9 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def source_line(run: Run) -> str:
-    """Where a run's data came from, for the foot of a figure."""
-    return f"{run.facts['source']}, {run.facts['rows']:,} rows, protocol {run.facts['protocol']}"
+    """What a figure rests on, for its foot; that companies are simulated is said beside it."""
+    source = "" if run.simulated else f"{run.facts['source']}, "
+    return f"{source}{run.facts['rows']:,} rows, protocol {run.facts['protocol']}"
 
 
 def protocol_line(run: Run) -> str:
@@ -98,12 +99,12 @@ def leaderboard_notes(run: Run) -> tuple[str, ...]:
     notes = [
         f"Ranked by macro-F1 on {rows}. {protocol_line(run)}",
         f"Intervals are 95 %, from drawing the {run.unit} of the test side anew; they do not cover"
-        " the choice of the best row.",
+        " the choice of the best model.",
     ]
     if len(run.leaderboard) > 1:
         notes.insert(
             0,
-            f"The best of {len(run.leaderboard)} rows is picked on these same test rows, so its"
+            f"The best of {len(run.leaderboard)} models is picked on these same test rows, so its"
             " figures are optimistic: judge it on rows that it has never seen.",
         )
     return tuple(notes)

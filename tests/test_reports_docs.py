@@ -83,19 +83,23 @@ def test_help_does_not_depend_on_the_width_of_the_terminal(monkeypatch: pytest.M
     assert docs.help_of(command, "x") == narrow
 
 
-def test_check_catches_a_change(process: Command, tmp_path: Path) -> None:
-    folder = tmp_path / "docs"
-    first = process("-m", "reports", "--check", "--docs", folder)
-    assert first.code == 1
-    assert len(first.err.splitlines()) == len(docs.DOCS)
-    assert process("-m", "reports").code == 0  # docs/ of the working folder
-    assert process("-m", "reports", "--check").code == 0
+def test_check_catches_a_change(process: Command, cli: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "docs"  # the default, from the working folder of the process
+    assert process("-m", "reports").code == 0
+    assert cli("reports", "--check", "--docs", folder).code == 0
     ratios = folder / "ratios.md"
     ratios.write_text(ratios.read_text(encoding="utf-8") + "more\n", encoding="utf-8")
     changed = process("-m", "reports", "--check")
     assert changed.code == 1
     assert "ratios.md: stale" in changed.err
     assert len(changed.err.splitlines()) == 1
+
+
+def test_check_names_every_absent_file(cli: Command, tmp_path: Path) -> None:
+    ran = cli("reports", "--check", "--docs", tmp_path)
+    assert ran.code == 1
+    assert len(ran.err.splitlines()) == len(docs.DOCS)
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_stale_files_are_written(cli: Command, tmp_path: Path) -> None:
