@@ -39,9 +39,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _data_folder(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the `data` folder of the checkout: each has a name of its own."""
     folder = tmp_path_factory.getbasetemp() / "data" / uuid.uuid4().hex
     monkeypatch.setenv("BANKRUPTCY_DATA", str(folder))

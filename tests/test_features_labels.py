@@ -138,9 +138,7 @@ def warehouse(
     ]
     # Accounts to December: the admission of July 2018 lies within the year 2018.
     years += years_of("December", "12-31")
-    events.append(
-        {"company_id": "December", "event_type": ADMITTED, "event_date": "2018-07-20"}
-    )
+    events.append({"company_id": "December", "event_type": ADMITTED, "event_date": "2018-07-20"})
     # An event that nobody could match touches no company.
     events.append({"company_id": "", "event_type": ADMITTED, "event_date": "2018-07-20"})
     companies = [

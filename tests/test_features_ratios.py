@@ -199,7 +199,7 @@ def by_python(ratio: Ratio, row: dict[str, object]) -> float | None:
     return value if math.isfinite(value) else None
 
 
-@settings(max_examples=10)
+@settings(max_examples=7)
 @given(years=YEARS)
 def test_never_infinite_and_the_same_in_python(
     years: list[dict[str, float | None]], memory: duckdb.DuckDBPyConnection
