@@ -30,7 +30,7 @@ Examples:
 
 def _years(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
     first, dash, last = value.partition("-")
-    if not (first.isdigit() and (last or first).isdigit()):
+    if not first.isdecimal() or (dash and not last.isdecimal()):
         raise click.BadParameter(f"expected YYYY-YYYY or YYYY, got {value!r}")
     years = (int(first), int(last if dash else first))
     if years[0] > years[1]:
@@ -46,7 +46,10 @@ def _years(context: click.Context, option: click.Parameter, value: str) -> tuple
 )  # fmt: skip
 @click.argument("more_files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
 @click.option("--demo", is_flag=True, help="Simulated companies instead of a warehouse.")
-@click.option("--companies", default=428, show_default=True, help="Simulated companies (--demo).")
+@click.option(
+    "--companies", type=click.IntRange(min=1), default=428, show_default=True,
+    help="Simulated companies (--demo).",
+)  # fmt: skip
 @click.option("--seed", default=0, show_default=True, help="Seed of the simulation (--demo).")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("panel.parquet"), show_default=True,

@@ -58,7 +58,7 @@ WITH dated AS (
     SELECT company_id, event_type, event_date,
         lead(event_type) OVER (
             PARTITION BY company_id ORDER BY event_date, event_type) AS next_type
-    FROM insolvency_event
+    FROM (SELECT DISTINCT company_id, event_type, event_date, usable FROM event)
     WHERE usable AND company_id IS NOT NULL AND event_date IS NOT NULL
         AND event_type IN ('cirp_admission', 'withdrawn')
 ), admission AS (
@@ -68,14 +68,14 @@ WITH dated AS (
     GROUP BY company_id
 ), restructured AS (
     SELECT s.company_id, s.fiscal_year, min(e.event_date) AS event_date
-    FROM insolvency_event e JOIN {source} s USING (company_id)
+    FROM event e JOIN {source} s USING (company_id)
     WHERE e.usable AND e.event_type = 'restructuring' AND s.fiscal_year
         BETWEEN {_year_of("e.event_date", LabelRule(year="fiscal"))}
         AND {_year_of("e.event_date", LabelRule(year="fiscal"))} + {rule.restructured_years} - 1
     GROUP BY s.company_id, s.fiscal_year
 ), healthy AS (
     {_healthy_sql(rule)}
-    EXCEPT SELECT company_id FROM insolvency_event WHERE company_id IS NOT NULL
+    EXCEPT SELECT company_id FROM event WHERE company_id IS NOT NULL
 )
 SELECT s.company_id, s.fiscal_year,
     CASE

@@ -123,7 +123,7 @@ CASES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     ),
     "twice, the date written otherwise": (
         lines(GOOD, "acme,2020-3-31,cash,2"),
-        (", row 3", "2020-3-31"),
+        (", row 3", "fiscal_year_end 2020-03-31"),
     ),
     "twice, the basis once not said": (
         lines(GOOD + ",", "acme,2020-03-31,cash,2,unstated", head=HEAD + ",basis"),
@@ -146,7 +146,7 @@ CASES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     ),
     "ragged row that is not UTF-8": (
         lines(GOOD) + b"bolt,\xe9\n",
-        ("4 columns",),
+        (", row 3: expected UTF-8 text",),
     ),
     "binary": (b"\x00\x01\x02\x03" * 100, ("binary",)),
     "more binary": (bytes(range(255, 0, -1)), ("expected UTF-8 text",)),
@@ -203,7 +203,7 @@ CASES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "macro without a year": (lines(",4.5", head="year,inflation"), (", row 2, column year",)),
     "macro of a far year": (
         lines("12018,4.5", head="year,inflation"),
-        (", row 2, column year: expected a year from 1950 to 2100, got '12018'",),
+        (", row 2, column year: expected a whole year from 1950 to 2100, got '12018'",),
     ),
     "macro of half a year": (
         lines("2018.5,4.5", head="year,inflation"),

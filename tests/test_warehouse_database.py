@@ -33,7 +33,7 @@ def filled(db: Path) -> None:
 def newer(db: Path) -> None:
     filled(db)
     with duckdb.connect(str(db)) as connection:
-        connection.execute("INSERT INTO schema_version VALUES (99)")
+        connection.execute("INSERT INTO schema_version VALUES (99, NULL)")
 
 
 def foreign(db: Path) -> None:

@@ -57,9 +57,9 @@ def import_(files: tuple[Path, ...], company: str | None, db: Path | None) -> No
     console, started = make_console(), datetime.now()
     fresh = not store.warehouse_path(db).exists()
     try:
-        with store.connect(db, create=True) as connection:
-            with _progress() as progress:
-                task = progress.add_task("reading", total=None)
+        with store.connect(db, create=True) as connection, _progress() as progress:
+            task = progress.add_task("reading", total=None)
+            with store.transaction(connection):
                 done = import_files(
                     connection,
                     files,
@@ -68,10 +68,10 @@ def import_(files: tuple[Path, ...], company: str | None, db: Path | None) -> No
                 )
                 progress.update(task, description="checking")
                 results = store.run_checks(connection)
-            _record_run(connection, started, done)
+                _record_run(connection, started, done)
     except InputError:
-        if fresh:
-            store.warehouse_path(db).unlink(missing_ok=True)
+        if fresh and store.warehouse_path(db).is_file():
+            store.warehouse_path(db).unlink()
         raise
     _print_imported(console, done)
     _print_checks(console, results, only_failing=True)

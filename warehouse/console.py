@@ -9,5 +9,6 @@ LOG_WIDTH = 140
 
 def console(*, stderr: bool = False) -> Console:
     """A console that fits a terminal and is wide enough for any table elsewhere."""
-    plain = Console(stderr=stderr)
-    return plain if plain.is_terminal else Console(stderr=stderr, width=LOG_WIDTH)
+    width = None if Console(stderr=stderr).is_terminal else LOG_WIDTH
+    # Names come from outside: nothing in them is markup.
+    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)

@@ -13,6 +13,14 @@ P = ParamSpec("P")
 class InputError(Exception):
     """Bad input: one line that says which file, which row, what was expected and what came."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(" ".join(message.split())))
+
+
+def printable(text: str) -> str:
+    """Text from outside without what a terminal would obey: control characters are spelt out."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
 
 def exits_with_2(command: Callable[P, None]) -> Callable[P, None]:
     """Turn an `InputError` of a command into one line on stderr and exit code 2."""
@@ -22,7 +30,7 @@ def exits_with_2(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except InputError as error:
-            print("error: " + " ".join(str(error).split()), file=sys.stderr)
+            print(f"error: {error}", file=sys.stderr)
             raise SystemExit(2) from None
 
     return guarded

@@ -11,6 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
+from warehouse.errors import InputError
+from warehouse.store import make_folder
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 TABLES: dict[str, str] = {
@@ -23,8 +26,14 @@ TABLES: dict[str, str] = {
         SELECT company_id, event_type, event_date, company_name, cin, source, confidence, usable
         FROM insolvency_event ORDER BY event_date, company_id, event_type""",
     "companies": """
-        SELECT company_id, company_name, nse_symbol, isin, cin, sector, is_financial, in_nifty500
-        FROM company ORDER BY company_id""",
+        SELECT company_id, company_name, nse_symbol, isin, cin, sector, is_financial,
+            coalesce(lists.dates, CAST(in_nifty500 AS VARCHAR)) AS in_nifty500
+        FROM company LEFT JOIN (
+            SELECT company_id, string_agg(CAST(list_date AS VARCHAR), ';' ORDER BY list_date)
+                AS dates
+            FROM index_member WHERE index_name = 'nifty500' GROUP BY company_id
+        ) lists USING (company_id)
+        ORDER BY company_id""",
     "macro": "PIVOT macro ON series USING first(value) GROUP BY year ORDER BY year",
 }
 
@@ -49,14 +58,22 @@ def write_csv(frame: pd.DataFrame, out: Path) -> None:
 
 
 def write_table(table: pa.Table, out: Path) -> None:
-    """Write Parquet, or CSV by the name of the file, in one step: whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
+    """Write Parquet, or CSV by the name of the file, in one step: whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written there.
+    """
+    make_folder(out.parent)
     draft = out.with_name(out.name + ".part")
-    if out.suffix == ".csv":
-        write_csv(table.to_pandas(), draft)
-    else:
-        pa_parquet.write_table(table, draft, compression="zstd")
-    draft.replace(out)
+    try:
+        if out.suffix == ".csv":
+            write_csv(table.to_pandas(), draft)
+        else:
+            pa_parquet.write_table(table, draft, compression="zstd")
+        draft.replace(out)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from None
 
 
 def export(
@@ -66,6 +83,8 @@ def export(
     tables = {name: connection.sql(sql).to_arrow_table() for name, sql in TABLES.items()}
     if panel is not None:
         tables["panel"] = panel
+    else:
+        (folder / "panel.parquet").unlink(missing_ok=True)
     written = []
     for name, table in tables.items():
         write_table(table, folder / f"{name}.parquet")

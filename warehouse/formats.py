@@ -17,6 +17,8 @@ EVENT_TYPES: tuple[str, ...] = (
     "insolvency_reported_undated",
 )
 BASES: tuple[str, ...] = ("consolidated", "standalone", "unstated")
+NO_BASIS = "unstated"
+NO_SOURCE = "user file"
 MACRO_SERIES: tuple[str, ...] = ("inflation", "unemployment", "real_interest", "gdp_growth")
 EARLIEST = date(1980, 1, 1)
 # India's GDP is some 3.5e7 crore: an amount above this is a mistake of scale.
@@ -40,12 +42,15 @@ class Rule:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file, told by its columns."""
+    """A kind of file, told by its columns.
+
+    `key` gives the columns of which a file has one row each, and as what SQL they are loaded.
+    """
 
     kind: str
     columns: dict[str, Rule]
     mandatory: tuple[str, ...]
-    key: tuple[str, ...] = ()
+    key: dict[str, str] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
 
@@ -92,7 +97,13 @@ STATEMENTS = Format(
         "note": _TEXT,
     },
     mandatory=("company_id", "fiscal_year_end", "item", "value"),
-    key=("company_id", "fiscal_year_end", "basis", "item", "source"),
+    key={
+        "company_id": "company_id",
+        "fiscal_year_end": "CAST(fiscal_year_end AS DATE)",
+        "basis": f"coalesce(basis, '{NO_BASIS}')",
+        "item": "item",
+        "source": f"coalesce(source, '{NO_SOURCE}')",
+    },
 )
 
 EVENTS = Format(
@@ -123,12 +134,12 @@ COMPANIES = Format(
         "is_financial": _FLAG,
         "in_nifty500": Rule(
             "true, false, or the dates of the lists as YYYY-MM-DD;YYYY-MM-DD",
-            "try_cast(x AS BOOLEAN) IS NOT NULL"
-            r" OR regexp_full_match(x, '\d{4}-\d{2}-\d{2}(;\d{4}-\d{2}-\d{2})*')",
+            "try_cast(x AS BOOLEAN) IS NOT NULL OR list_bool_and(list_transform("
+            "string_split(x, ';'), lambda day: try_cast(day AS DATE) IS NOT NULL))",
         ),
     },
     mandatory=("company_id", "company_name"),
-    key=("company_id",),
+    key={"company_id": "company_id"},
     aliases={"industry": "sector"},
 )
 
@@ -136,12 +147,14 @@ MACRO = Format(
     kind="macro",
     columns={
         "year": Rule(
-            "a year from 1950 to 2100", "try_cast(x AS DOUBLE) BETWEEN 1950 AND 2100", True
+            "a whole year from 1950 to 2100",
+            "list_contains(range(1950, 2101), try_cast(x AS DOUBLE))",
+            True,
         ),
         **dict.fromkeys(MACRO_SERIES, _NUMBER),
     },
     mandatory=("year",),
-    key=("year",),
+    key={"year": "CAST(year AS DOUBLE)"},
     aliases={
         "wb_cpi_inflation_pct": "inflation",
         "ilo_unemployment_pct_vintage2022": "unemployment",

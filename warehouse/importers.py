@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse import formats, readers, screener
-from warehouse.errors import InputError
+from warehouse.errors import InputError, printable
 from warehouse.formats import Format
 from warehouse.items import UNITS
 from warehouse.store import one_row, transaction
@@ -38,6 +38,15 @@ class Incoming:
     table: pa.Table
     first_row: int
     notices: tuple[str, ...]
+
+    def row(self, number: int) -> int:
+        """A row's number in the file, where a CSV may have blank lines that no row stands for."""
+        csv = self.first_row > 1 and self.path.is_file()
+        return readers.row_in_file(self.path, number) if csv else number
+
+    def at(self, number: int) -> str:
+        """The file and row that a message is about."""
+        return f"{self.path}, row {self.row(number)}"
 
 
 def import_files(
@@ -72,10 +81,25 @@ def _import_file(
     sha256 = _sha256(path)
     known = one_row(connection, "SELECT kind, rows FROM snapshot WHERE sha256 = ?", [sha256])
     if known:
+        _require_same_company(connection, path, sha256, company)
         return Imported(path, known[0], known[1], True, ())
     incoming = read(path, company)
     _load(connection, incoming, sha256, path.stat().st_size)
     return Imported(path, incoming.format.kind, incoming.table.num_rows, False, incoming.notices)
+
+
+def _require_same_company(
+    connection: duckdb.DuckDBPyConnection, path: Path, sha256: str, company: str | None
+) -> None:
+    """Refuse a workbook that was loaded before as another company's: one of the two is wrong."""
+    other = one_row(
+        connection,
+        "SELECT company_id FROM statement_line JOIN snapshot USING (snapshot_id)"
+        " WHERE sha256 = ? AND company_id <> ? LIMIT 1",
+        [sha256, company],
+    )
+    if company is not None and other and readers.is_workbook(path):
+        raise InputError(f"{path}: was loaded before as company {other[0]!r}, not {company!r}")
 
 
 def import_table(
@@ -142,7 +166,7 @@ def _format_of(path: Path, columns: list[str]) -> Format:
 
 def _listed(names: Sequence[str], most: int = 8) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(name[:80] for name in names[:most]) + more
+    return ", ".join(printable(name[:80]) for name in names[:most]) + more
 
 
 def _notices(chosen: Format, theirs: list[str], ours: list[str]) -> tuple[str, ...]:
@@ -209,9 +233,7 @@ def _bad_cell(incoming: Incoming, column: str, row: int, value: object) -> str:
     came = "an empty cell" if value is None else repr(str(value)[:80])
     near = get_close_matches(str(value or ""), rule.choices, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return (
-        f"{incoming.path}, row {row}, column {column}: expected {rule.expected}, got {came}{hint}"
-    )
+    return f"{incoming.at(row)}, column {column}: expected {rule.expected}, got {came}{hint}"
 
 
 def _validate_units(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
@@ -231,7 +253,7 @@ def _validate_units(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -
     )
     if row:
         raise InputError(
-            f"{incoming.path}, row {row[0]}, column value: {row[1]} {row[2] or 'INR crore'} is more"
+            f"{incoming.at(row[0])}, column value: {row[1]} {row[2] or 'INR crore'} is more"
             " than India's economy; is the unit right?"
         )
     row = one_row(
@@ -241,8 +263,7 @@ def _validate_units(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -
     )
     if row:
         raise InputError(
-            f"{incoming.path}, row {row[0]}, column filed_at: {row[1]} is before the year end"
-            f" {row[2]}"
+            f"{incoming.at(row[0])}, column filed_at: {row[1]} is before the year end {row[2]}"
         )
 
 
@@ -252,13 +273,14 @@ def _validate_keys(connection: duckdb.DuckDBPyConnection, incoming: Incoming) ->
         return
     row = one_row(
         connection,
-        f"SELECT min(row_number), max(row_number), {', '.join(key)} FROM staged"
-        f" GROUP BY {', '.join(key)} HAVING count(*) > 1 ORDER BY 2 LIMIT 1",
+        f"SELECT min(row_number), max(row_number), {', '.join(key.values())} FROM staged"
+        " GROUP BY ALL HAVING count(*) > 1 ORDER BY 2 LIMIT 1",
     )
     if row:
-        named = ", ".join(f"{k} {v}" for k, v in zip(key, row[2:], strict=True) if v is not None)
+        named = ", ".join(f"{k} {v}" for k, v in zip(key, row[2:], strict=True))
         raise InputError(
-            f"{incoming.path}, row {row[1]}: repeats row {row[0]} ({named}); expected one row each"
+            f"{incoming.at(row[1])}: repeats row {incoming.row(row[0])} ({named}); expected one"
+            " row each"
         )
 
 
@@ -285,13 +307,17 @@ def _load_statements(connection: duckdb.DuckDBPyConnection, snapshot: int) -> No
     connection.execute(
         """
         INSERT INTO statement_line
-        SELECT company_id, CAST(fiscal_year_end AS DATE), coalesce(basis, 'unstated'), item,
+        SELECT company_id, CAST(fiscal_year_end AS DATE), coalesce(basis, $no_basis), item,
             CAST(value AS DOUBLE) / per_crore, unit_size.unit,
-            coalesce(CAST(CAST(months AS DOUBLE) AS SMALLINT), 12), coalesce(source, 'user file'),
+            coalesce(CAST(CAST(months AS DOUBLE) AS SMALLINT), 12), coalesce(source, $no_source),
             coalesce(note, 'reported'), CAST(filed_at AS DATE), $snapshot, row_number
         FROM staged JOIN unit_size ON unit_size.unit = coalesce(staged.unit, 'INR crore')
         """,
-        {"snapshot": snapshot},
+        {
+            "snapshot": snapshot,
+            "no_basis": formats.NO_BASIS,
+            "no_source": formats.NO_SOURCE,
+        },
     )
     # A company that no companies file has named yet; what is known of one is left alone.
     connection.execute(

@@ -187,10 +187,14 @@ def names_in(expression: str, known: frozenset[str]) -> tuple[str, ...]:
     Raises:
         ValueError: anything else stands in the expression, or a name is not in `known`.
     """
+    if "--" in expression or "#" in expression:
+        raise ValueError(f"{expression!r}: SQL or Python would read a comment")
     tree = ast.parse(expression, mode="eval")
     for node in ast.walk(tree):
         if not isinstance(node, _ARITHMETIC):
             raise ValueError(f"{expression!r}: {type(node).__name__} is not plain arithmetic")
+        if isinstance(node, ast.Constant) and type(node.value) not in (int, float):
+            raise ValueError(f"{expression!r}: {node.value!r} is not a number")
     names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
     unknown = sorted(set(names) - known)
     if unknown:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import io
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -37,17 +40,22 @@ def is_parquet(path: Path) -> bool:
 
 def is_workbook(path: Path) -> bool:
     """Told by its first bytes, not by its name: a zip with a workbook part."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return "xl/workbook.xml" in archive.namelist()
+    return zipfile.is_zipfile(path) and "xl/workbook.xml" in _parts(path)
+
+
+def _parts(path: Path) -> dict[str, int]:
+    """Names in a zip and their unpacked sizes as the zip declares them."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {info.filename: info.file_size for info in archive.infolist()}
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise InputError(f"{path}: damaged workbook: {_first_line(error)}") from None
 
 
 def require_safe_workbook(path: Path) -> None:
     """Refuse a workbook that would unpack to more than we are willing to hold."""
     require_file(path, MAX_WORKBOOK_BYTES)
-    with zipfile.ZipFile(path) as archive:
-        total = sum(info.file_size for info in archive.infolist())
+    total = sum(_parts(path).values())
     if total > MAX_UNZIPPED_BYTES:
         raise InputError(
             f"{path}: unpacks to {total:,} bytes; up to {MAX_UNZIPPED_BYTES:,} are read"
@@ -76,24 +84,48 @@ def read_table(path: Path) -> pa.Table:
 
 def _read_parquet(path: Path) -> pa.Table:
     try:
-        return pa_parquet.read_table(path, partitioning=None)
+        table = pa_parquet.read_table(path, partitioning=None)
+        table.validate(full=True)  # text that is not UTF-8 would end the database's process
+        return table
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: damaged Parquet file: {_first_line(error)}") from None
 
 
-def _csv_header(path: Path) -> list[str]:
+def _require_utf8(path: Path) -> None:
+    decoder, row = codecs.getincrementaldecoder("utf-8")(), 1
     with path.open("rb") as file:
-        line = file.readline(1024**2)
-    try:
-        text = line.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: expected UTF-8 text, got other bytes in row 1") from None
-    if "\x00" in text:
+        while chunk := file.read(2**20):
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError as error:
+                row += error.object[: error.start].count(b"\n")
+                raise InputError(
+                    f"{path}, row {row}: expected UTF-8 text, got byte"
+                    f" 0x{error.object[error.start]:02x}"
+                ) from None
+            row += chunk.count(b"\n")
+
+
+def _csv_header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig") as file:
+        line = file.readline(2**20)
+    if "\0" in line:
         raise InputError(f"{path}: expected CSV or Parquet, got a binary file")
     header = pa_csv.read_csv(
-        io.BytesIO(text.encode()), read_options=pa_csv.ReadOptions(autogenerate_column_names=True)
+        io.BytesIO(line.encode()), read_options=pa_csv.ReadOptions(autogenerate_column_names=True)
     )
     return [str(value) for value in header.slice(0, 1).to_pylist()[0].values()]
+
+
+def row_in_file(path: Path, row: int) -> int:
+    """Number of a CSV row with the blank lines above it counted, which the reader passes over."""
+    full = 0
+    with path.open(encoding="utf-8-sig", newline="") as file, suppress(csv.Error):
+        for number, record in enumerate(csv.reader(file), start=1):
+            full += bool(record)
+            if full == row:
+                return number
+    return row
 
 
 def _read_csv(path: Path) -> pa.Table:
@@ -103,6 +135,7 @@ def _read_csv(path: Path) -> pa.Table:
         ragged.append(row)
         return "error"
 
+    _require_utf8(path)
     try:
         columns = _csv_header(path)
         table = pa_csv.read_csv(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +25,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
+
+_IN_TRANSACTION: set[int] = set()  # ids of open connections; DuckDB cannot be asked
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def _open(target: str, read_only: bool) -> duckdb.DuckDBPyConnection:
 
 def _version(connection: duckdb.DuckDBPyConnection) -> int:
     """Schema version; 0 for an empty database, -1 for one that is no warehouse."""
-    tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+    found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal")
+    tables = {row[0] for row in found.fetchall()}
     if "schema_version" not in tables:
         return -1 if tables else 0
     row = one_row(connection, "SELECT max(version) FROM schema_version")
@@ -95,14 +99,22 @@ def _version(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:
-    """Bring the schema to the newest version, all or nothing; the views follow the program."""
-    connection.execute("BEGIN")
-    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-    for step, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        connection.execute(_sql(script))
-        connection.execute("INSERT INTO schema_version VALUES (?)", [step])
-    connection.execute(views_sql())
-    connection.execute("COMMIT")
+    """Bring schema and views to this program's, all or nothing; write nothing if they are."""
+    views = views_sql()
+    mark = hashlib.sha256(views.encode()).hexdigest()
+    if version == len(MIGRATIONS) and one_row(
+        connection, "SELECT 1 FROM schema_version WHERE views_sha256 = ?", [mark]
+    ):
+        return
+    with transaction(connection):
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER, views_sha256 VARCHAR)"
+        )
+        for script in MIGRATIONS[version:]:
+            connection.execute(_sql(script))
+        connection.execute(views)
+        connection.execute("DELETE FROM schema_version")
+        connection.execute("INSERT INTO schema_version VALUES (?, ?)", [len(MIGRATIONS), mark])
 
 
 def _require_version(connection: duckdb.DuckDBPyConnection, target: str) -> int:
@@ -134,7 +146,7 @@ def connect(
     path = warehouse_path(db)
     if not path.exists() and not create:
         raise InputError(f"{path}: no warehouse here; make one with: python -m warehouse init")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     connection = _open(str(path), read_only)
     try:
         version = _require_version(connection, str(path))
@@ -146,8 +158,21 @@ def connect(
                 " python -m warehouse init"
             )
         yield connection
+    except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException) as error:
+        raise InputError(
+            f"{path}: the database failed ({str(error).splitlines()[0][:200]}); is the disk full,"
+            " or the file damaged? restore a copy, or name another file with --db"
+        ) from None
     finally:
         connection.close()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for output; raise an `InputError` where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made: {error.strerror}") from None
 
 
 @contextmanager
@@ -163,14 +188,22 @@ def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All or nothing: an exception inside leaves the warehouse as it was."""
+    """All or nothing: an exception leaves the warehouse as it was. An inner one joins the outer."""
+    if id(connection) in _IN_TRANSACTION:
+        yield
+        return
     connection.execute("BEGIN")
+    _IN_TRANSACTION.add(id(connection))
     try:
         yield
     except BaseException:
-        connection.execute("ROLLBACK")
+        with suppress(duckdb.Error):  # a database that failed has rolled back
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
+    else:
+        connection.execute("COMMIT")
+    finally:
+        _IN_TRANSACTION.discard(id(connection))
 
 
 def one_row(

@@ -38,17 +38,28 @@ SELECT company_id,
          WHEN bool_or(basis = 'standalone') THEN 'standalone'
          ELSE 'unstated' END AS basis
 FROM statement_line
+WHERE value IS NOT NULL
 GROUP BY company_id;
 
--- statements: one row per company and fiscal year (the calendar year of the year end; of two year
--- ends in one calendar year the later one: the check duplicate_year names both).
+-- event: one row per company, type and date of an event: as the latest load tells it.
+CREATE OR REPLACE VIEW event AS
+SELECT *
+FROM insolvency_event
+QUALIFY row_number() OVER (
+    PARTITION BY company_id, company_name, event_type, event_date
+    ORDER BY snapshot_id DESC, row_number DESC) = 1;
+
+-- statements: one row per company and fiscal year, the calendar year of the year end. Of two year
+-- ends in one calendar year the later one, unless it ends a period of under nine months; the check
+-- duplicate_year names both.
 CREATE OR REPLACE VIEW statements AS
 WITH one_a_year AS (
     SELECT s.*
     FROM statement_year s
     JOIN company_basis USING (company_id, basis)
     QUALIFY row_number() OVER (
-        PARTITION BY company_id, fiscal_year ORDER BY fiscal_year_end DESC) = 1
+        PARTITION BY company_id, fiscal_year
+        ORDER BY months >= 9 DESC, fiscal_year_end DESC) = 1
 )
 SELECT *,
     coalesce(filed_at, CAST(fiscal_year_end + INTERVAL 60 DAY AS DATE)) AS available_from,
