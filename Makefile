@@ -8,7 +8,7 @@ leaderboard: .venv/done  ## tune and compare all learners; on simulated companie
 	$(BIN)/python -m models.train
 
 test: .venv/done  ## run the tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/done  ## style, types, and generated docs
 	$(BIN)/ruff check .

@@ -199,10 +199,10 @@ def show(result: RunResult, out: Path, top: int) -> None:
         table.add_row(*head, *figures, f"{row['fit_seconds']:.1f}")
     screen.print(table)
     for notice in result.notices:
-        screen.print(f"note: {notice}", markup=False)
+        screen.print(f"note: {notice}")
     if len(result.leaderboard) > 1:
         screen.print("note: ranks are picked on the test rows, so figures of rank 1 are optimistic")
-    screen.print(f"files: {out}", markup=False, soft_wrap=True)
+    screen.print(f"files: {out}", soft_wrap=True)
 
 
 if __name__ == "__main__":

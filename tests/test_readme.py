@@ -1,0 +1,69 @@
+"""Every command that the README shows does what it says, on files of simulated companies."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from features import dataset, demo
+from features.demo_files import to_long
+
+QUICKLY = ["--learners", "lr,lightgbm", "--selectors", "all", "--jobs", "1"]
+
+
+def shown(repo: Path) -> list[str]:
+    text = (repo / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"^\$ (python -m .+)$", text, flags=re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Path:
+    """A folder with the files that the README names."""
+    here = tmp_path_factory.mktemp("readme")
+    universe = demo.demo_universe(80)
+    symbols = universe.companies["nse_symbol"].replace({"DEMO0001": "SYMBOL"})
+    universe.companies.assign(nse_symbol=symbols).to_csv(here / "companies.csv", index=False)
+    universe.events.to_csv(here / "events.csv", index=False)
+    universe.macro.to_csv(here / "macro.csv", index=False)
+    to_long(universe.statements).to_pandas().to_csv(here / "statements.csv", index=False)
+    with dataset.demo_warehouse(80) as connection:
+        panel = dataset.panel(connection).to_pandas()
+    names = {"label": "status", "company_id": "firm", "fiscal_year": "year"}
+    own = pd.concat([panel[list(names)].rename(columns=names), panel.filter(regex=r"^X\d")], axis=1)
+    own.to_csv(here / "ratios.csv", index=False)
+    shutil.copytree(repo / "docs", here / "docs")
+    return here
+
+
+def test_the_readme_shows_the_whole_path(repo: Path) -> None:
+    modules = {shlex.split(line)[2] for line in shown(repo)}
+    assert modules == {"warehouse", "models.train", "models.score"}
+
+
+def test_every_command_works_in_the_order_shown(repo: Path, folder: Path) -> None:
+    for line in shown(repo):
+        command = [sys.executable, *shlex.split(line)[1:]]
+        command += QUICKLY if "models.train" in line else []
+        ran = subprocess.run(
+            command,
+            cwd=folder,
+            env={"PYTHONPATH": str(repo), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert ran.returncode == 0, f"{line}\n{ran.stdout}\n{ran.stderr}"
+
+
+def test_every_link_leads_somewhere(repo: Path) -> None:
+    text = (repo / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) > 9
+    assert [link for link in links if not (repo / link).exists()] == []
