@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from features.labels import CLASSES, LabelRule, labels_sql
 from warehouse import store
+from warehouse.importers import import_files
 
 Labels = dict[tuple[str, int], tuple[str, object, bool]]
 B, D, H = CLASSES
@@ -282,3 +284,19 @@ def test_labels_depend_on_no_other_company_and_no_order(
     bankrupt = [year for (_, year), (label, *_) in alone.items() if label == B]
     assert max(bankrupt, default=0) - min(bankrupt, default=0) <= 2
     assert len({label == H for label, *_ in alone.values()}) <= 1
+
+
+def test_a_later_load_of_an_event_goes_before_an_earlier_one(db: Path, tmp_path: Path) -> None:
+    event = {"company_id": "acme", "event_type": ADMITTED, "event_date": "2018-07-20"}
+    files = [
+        write_csv(tmp_path / "statements.csv", year_rows("acme", "2018-03-31", {"cash": 1})),
+        write_csv(tmp_path / "companies.csv", [{"company_id": "acme", "company_name": "Acme"}]),
+        write_csv(tmp_path / "first.csv", [event]),
+    ]
+    with loaded(db, *files) as connection:
+        query = labels_sql("statements", CALENDAR)
+        assert [row[2] for row in connection.execute(query).fetchall()] == [B]
+        import_files(connection, [write_csv(tmp_path / "later.csv", [{**event, "usable": "no"}])])
+        assert connection.execute(query).fetchall() == []
+        kept = connection.execute("SELECT usable FROM insolvency_event ORDER BY 1").fetchall()
+        assert kept == [(False,), (True,)]

@@ -355,3 +355,13 @@ def test_an_empty_consolidated_cell_does_not_hide_standalone_figures(
     ]
     found = years_of(db, write_csv(tmp_path / "s.csv", rows))
     assert [(r["basis"], r["total_assets"]) for r in found] == [("standalone", 2)]
+
+
+def test_a_short_period_does_not_stand_for_the_year(db: Path, tmp_path: Path) -> None:
+    rows = year_rows("acme", "2018-03-31", {"cash": 12}, months=12)
+    rows += year_rows("acme", "2018-06-30", {"cash": 3}, months=3)
+    rows += year_rows("bolt", "2018-03-31", {"cash": 12}, months=12)
+    rows += year_rows("bolt", "2018-12-31", {"cash": 9}, months=9)
+    with loaded(db, write_csv(tmp_path / "s.csv", rows)) as connection:
+        kept = rows_of(connection, "SELECT company_id, cash FROM statements ORDER BY 1")
+    assert kept == [{"company_id": "acme", "cash": 12}, {"company_id": "bolt", "cash": 9}]

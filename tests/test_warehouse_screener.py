@@ -163,6 +163,10 @@ def test_command_tells_proxies_and_takes_a_company_id(
     with store.connect(db, read_only=True) as connection:
         found = connection.execute("SELECT company_id, company_name FROM company").fetchall()
     assert found == [("mills", "EXAMPLE MILLS LTD")]
+    assert cli("warehouse", "import", file, "--company", "mills", "--db", db).code == 0
+    other = cli("warehouse", "import", file, "--company", "other", "--db", db)
+    assert other.code == 2
+    assert other.err.strip().endswith("was loaded before as company 'mills', not 'other'")
 
 
 def test_lender_is_flagged_by_its_layout(db: Path, tmp_path: Path) -> None:
