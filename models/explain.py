@@ -1,8 +1,8 @@
 """Why a model says what it says: SHAP values of the risk class, put into words.
 
 Boosters give exact tree SHAP values themselves; scikit-learn's trees go through `shap`; any other
-classifier is explained against the median company by permuting features (Lundberg and Lee,
-"A Unified Approach to Interpreting Model Predictions", 2017).
+classifier is explained against the average company by exchanging features one by one (Lundberg and
+Lee, "A Unified Approach to Interpreting Model Predictions", 2017).
 """
 
 from __future__ import annotations
@@ -22,6 +22,14 @@ from models.artifact import Model
 from models.panel import Floats
 
 FOCUS = "bankrupt"
+ORDERS = 4  # in which features are exchanged, each there and back
+BATCH = 50_000  # rows that a classifier is asked for at once
+LOG_ODDS = (
+    "XGBClassifier",
+    "BoosterClassifier",
+    "CatBoostClassifier",
+    "HistGradientBoostingClassifier",
+)
 NAMES: dict[str, str] = {r.code: r.name for r in RATIOS} | {m.code: m.name for m in MACRO}
 
 
@@ -35,8 +43,8 @@ class Reason:
         value: as computed, None where it was missing and the training median was taken.
         median: of the company's sector in the training rows, else of all of them.
         sector: whose median it is; None for that of all companies.
-        contribution: SHAP value; above 0 it raises the risk. Log-odds for boosters and logistic
-            regression; probability for the others.
+        contribution: SHAP value, in the unit of `unit`; above 0 it raises the risk.
+        risk: of what, as "risk of bankruptcy".
     """
 
     feature: str
@@ -45,6 +53,7 @@ class Reason:
     median: float | None
     sector: str | None
     contribution: float
+    risk: str
 
     def words(self) -> str:
         """The reason as a sentence."""
@@ -52,12 +61,25 @@ class Reason:
         whose = f"{self.sector} median" if self.sector else "median"
         median = "" if self.median is None else f" ({whose} {self.median:,.2f})"
         way = "raises" if self.contribution > 0 else "lowers"
-        return f"{self.name} {value}{median} {way} the risk"
+        return f"{self.name} {value}{median} {way} the {self.risk}"
 
 
 def risk_class(model: Model) -> int:
-    """Position of the class whose probability is the risk: bankrupt, else the first."""
-    return model.classes.index(FOCUS) if FOCUS in model.classes else 0
+    """Position of the class whose probability is the risk: bankrupt, else 1 of 0 and 1, else 0."""
+    if FOCUS in model.classes:
+        return model.classes.index(FOCUS)
+    return 1 if model.classes == ("0", "1") else 0
+
+
+def risk_words(model: Model) -> str:
+    """What the reasons raise and lower."""
+    name = model.classes[risk_class(model)]
+    return "risk of bankruptcy" if name == FOCUS else f"probability of class {name!r}"
+
+
+def unit(model: Model) -> str:
+    """What contributions are measured in: `log-odds` or `probability`."""
+    return "log-odds" if type(model.learner).__name__ in LOG_ODDS else "probability"
 
 
 def contributions(model: Model, frame: pd.DataFrame) -> Floats:
@@ -95,44 +117,73 @@ def _per_class(raw: Any, width: int) -> Floats:
 
 
 def _shap_values(learner: Any, kind: str, columns: Floats) -> Floats:
-    import shap  # slow to import, and needed for some learners only
+    if kind not in ("RandomForestClassifier", "HistGradientBoostingClassifier"):
+        return _exchanged(learner, columns)
+    import shap  # slow to import, and needed for these only
 
-    if kind in ("RandomForestClassifier", "HistGradientBoostingClassifier"):
-        return np.asarray(shap.TreeExplainer(learner).shap_values(columns), dtype=np.float64)
-    # Prepared columns are centred, so zeros are the average company.
-    average = np.zeros((1, columns.shape[1]))
-    explainer = shap.explainers.Permutation(
-        learner.predict_proba, shap.maskers.Independent(average, max_samples=1), seed=0
-    )
-    found = explainer(columns, max_evals=2 * columns.shape[1] + 1, silent=True)
-    return np.asarray(found.values, dtype=np.float64)
+    return np.asarray(shap.TreeExplainer(learner).shap_values(columns), dtype=np.float64)
+
+
+def _exchanged(learner: Any, columns: Floats) -> Floats:
+    """What each feature adds as it goes from the average company's value to the row's own.
+
+    Prepared columns are centred, so the average company is all zeros. Mean over a few orders, each
+    forwards and backwards, the same in every run: SHAP by permutation, whose sum is exact. The
+    package's own is the same but compiles for ten seconds first.
+    """
+    rows, width = columns.shape
+    random = np.random.default_rng(0)
+    orders = [random.permutation(width) for _ in range(ORDERS)]
+    total: Floats | None = None
+    at_once = max(1, BATCH // (width + 1))
+    for order in (*orders, *(order[::-1] for order in orders)):
+        place = np.argsort(order)
+        # Step k has the row's own values in the first k features of the order.
+        own = np.arange(width + 1)[:, None] > place
+        parts = [
+            _steps(learner, columns[start : start + at_once], own)[:, place]
+            for start in range(0, rows, at_once)
+        ]
+        total = np.concatenate(parts) + (0 if total is None else total)
+    assert total is not None  # noqa: S101 - ORDERS is above 0
+    return total / (2 * ORDERS)
+
+
+def _steps(learner: Any, columns: Floats, own: Any) -> Floats:
+    """Change of the probabilities at each step: rows x steps x classes."""
+    rows, width = columns.shape
+    asked = np.where(own, columns[:, None, :], 0.0).reshape(-1, width)
+    proba = np.asarray(learner.predict_proba(asked), dtype=np.float64)
+    return np.diff(proba.reshape(rows, width + 1, -1), axis=1)
 
 
 def reasons(
     model: Model, frame: pd.DataFrame, sectors: list[str | None], most: int = 5
 ) -> list[list[Reason]]:
-    """The `most` largest reasons of each row, largest first."""
-    values = contributions(model, frame)
+    """The `most` largest reasons of each row, largest first; what moves nothing is no reason."""
+    shares = contributions(model, frame)
+    values = frame[list(model.selected)].to_numpy(dtype=np.float64)
     return [
         [
-            _reason(model, str(model.selected[k]), frame.iloc[row], sectors[row], values[row, k])
-            for k in np.argsort(-np.abs(values[row]), kind="stable")[:most]
+            _reason(model, str(model.selected[k]), values[row, k], sectors[row], shares[row, k])
+            for k in np.argsort(-np.abs(shares[row]), kind="stable")[:most]
+            if shares[row, k] != 0
         ]
         for row in range(len(frame))
     ]
 
 
 def _reason(
-    model: Model, feature: str, row: pd.Series[Any], sector: str | None, contribution: float
+    model: Model, feature: str, value: float, sector: str | None, contribution: float
 ) -> Reason:
     medians = model.manifest["medians"]
-    own = medians["sectors"].get(sector)
-    value = row[feature]
+    own = medians["sectors"].get(sector, {}).get(feature)
     return Reason(
         feature,
         NAMES.get(feature, feature),
-        None if pd.isna(value) else float(value),
-        (own or medians["overall"]).get(feature),
-        sector if own else None,
+        None if np.isnan(value) else float(value),
+        medians["overall"].get(feature) if own is None else own,
+        None if own is None else sector,
         float(contribution),
+        risk_words(model),
     )

@@ -5,24 +5,26 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import click
 import jinja2
 import pandas as pd
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from models import artifact
 from models.artifact import Model
-from models.explain import NAMES, risk_class
-from models.scoring import FEW_RATIOS, SCHEMA, Scored, ScoredCompany, file_warehouse, score
+from models.explain import NAMES, risk_class, risk_words, unit
+from models.scoring import SCHEMA, Scored, ScoredCompany, ScoredYear, file_warehouse, score
 from warehouse import store
-from warehouse.console import console
-from warehouse.errors import InputError, exits_with_2
+from warehouse.console import LOG_WIDTH, console
+from warehouse.errors import InputError, exits_with_2, printable
 from warehouse.exports import csv_safe
 
 EPILOG = """\b
@@ -58,6 +60,8 @@ def main(
     """Score a statements file, a Screener workbook or a company of the warehouse."""
     if (file is None) == (company is None):
         raise InputError("name a FILE or a --company, and not both")
+    if file is not None and db is not None:
+        raise InputError("--db is the warehouse of --company; a FILE needs none")
     model = artifact.load(folder or newest_model())
     if file is not None:
         with file_warehouse(file) as (connection, said):
@@ -66,7 +70,7 @@ def main(
         with store.connect(db, read_only=True) as connection:
             scored, said = score(connection, model, company), ()
     for line in (*said, *scored.notices, *scored.refused):
-        print(f"note: {line}", file=sys.stderr)
+        print(f"note: {printable(line)}", file=sys.stderr)
     _write(FORMATS[form](scored, model), out)
     if scored.refused:
         raise SystemExit(1)
@@ -79,7 +83,8 @@ def newest_model() -> Path:
         InputError: nothing was trained yet.
     """
     runs = store.data_dir() / "runs"
-    found = sorted(runs.glob("*/model/model.json")) if runs.is_dir() else []
+    # A hidden folder is a run that has not ended.
+    found = sorted(runs.glob("[!.]*/model/model.json")) if runs.is_dir() else []
     if not found:
         raise InputError(
             f"no trained model under {runs}; train one with: python -m models.train,"
@@ -89,16 +94,28 @@ def newest_model() -> Path:
 
 
 def _write(text: str | Group, out: Path | None) -> None:
+    """Print, or write the file whole or not at all."""
     if out is None:
         console().print(text) if isinstance(text, Group) else print(text)
         return
-    if isinstance(text, Group):
-        with out.open("w", encoding="utf-8") as file:
-            plain = console()
-            plain.file = file
-            plain.print(text)
-    else:
-        out.write_text(text + "\n", encoding="utf-8")
+    store.make_folder(out.parent)
+    draft = out.parent / f"{out.name}.part"
+    try:
+        draft.write_text(_plain(text) + "\n", encoding="utf-8")
+        draft.replace(out)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from None
+
+
+def _plain(text: str | Group) -> str:
+    """Tables as text of the width of a log, whatever the terminal is."""
+    if isinstance(text, str):
+        return text
+    page = StringIO()
+    Console(file=page, width=LOG_WIDTH, markup=False, emoji=False, highlight=False).print(text)
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
 
 
 def as_table(scored: Scored, model: Model) -> Group:
@@ -112,40 +129,54 @@ def as_table(scored: Scored, model: Model) -> Group:
 def _years_table(company: ScoredCompany, model: Model) -> Table:
     sector = f", {company.sector}" if company.sector else ""
     mark = "SIMULATED model · " if model.manifest["simulated"] else ""
-    view = Table(
-        title=f"{mark}{company.company_name} ({company.company_id}{sector})", title_justify="left"
-    )
-    view.add_column("year end")
+    title = printable(f"{mark}{company.company_name} ({company.company_id}{sector})")
+    view = Table(title=Text(title), title_justify="left")
+    view.add_column("year end", no_wrap=True)
     for name in model.classes:
-        view.add_column(f"P({name})", justify="right")
-    for heading in ("prediction", "ratios", "proxies", "failed checks"):
-        view.add_column(heading, justify="left" if heading == "prediction" else "right")
+        view.add_column(name, justify="right", no_wrap=True)
+    view.add_column("prediction", no_wrap=True)
+    view.add_column("rests on")
     for year in company.years:
         cells = [f"{year.probabilities[name]:.3f}" for name in model.classes]
-        few = " (few)" if year.ratios < FEW_RATIOS else ""
-        counts = (f"{year.ratios} of 62{few}", str(len(year.proxies)), str(year.failed_checks))
-        view.add_row(year.fiscal_year_end, *cells, year.prediction, *counts)
+        view.add_row(year.fiscal_year_end, *cells, year.prediction, _rests_on(year))
     return view
+
+
+def _rests_on(year: ScoredYear) -> str:
+    """Ratios computed, and what speaks against them."""
+    few = " (few)" if year.few_ratios else ""
+    words = [f"{year.ratios} of 62 ratios{few}"]
+    for count, thing in (
+        (len(year.proxies), "estimated item"),
+        (year.failed_checks, "failed check"),
+    ):
+        words += [f"{count} {thing}{'' if count == 1 else 's'}"] if count else []
+    return ", ".join(words)
 
 
 def _reasons_table(company: ScoredCompany, model: Model) -> Table:
     latest = company.years[-1]
-    risk = model.classes[risk_class(model)]
     view = Table(
         "", "ratio", title=f"Largest reasons, {latest.fiscal_year_end}", title_justify="left"
     )
     for heading in ("value", "median", "SHAP"):
-        view.add_column(heading, justify="right")
-    view.add_column(f"risk of {risk}")
+        view.add_column(heading, justify="right", no_wrap=True)
+    view.add_column(risk_words(model))
     for reason in latest.reasons:
         value = "missing" if reason.value is None else f"{reason.value:,.3f}"
         median = "-" if reason.median is None else f"{reason.median:,.3f}"
         way = "raises" if reason.contribution > 0 else "lowers"
-        cells = (value, median, f"{reason.contribution:+.2f}", way)
+        cells = (value, median, f"{reason.contribution:+.3f}", way)
         view.add_row(reason.feature, reason.name, *cells)
-    whose = next((r.sector for r in latest.reasons if r.sector), None)
-    view.caption = f"medians of {whose}" if whose else "medians of all training companies"
+    view.caption = _caption(latest, model)
+    view.caption_justify = "left"
     return view
+
+
+def _caption(year: ScoredYear, model: Model) -> str:
+    """Whose medians stand in the table of reasons, and what the SHAP values are."""
+    whose = next((reason.sector for reason in year.reasons if reason.sector), None)
+    return f"Medians: {whose or 'all training companies'}; SHAP values in {unit(model)}"
 
 
 def _gaps(company: ScoredCompany) -> Text:
@@ -156,7 +187,7 @@ def _gaps(company: ScoredCompany) -> Text:
     lines = [f"  {reason}: {', '.join(codes)}" for reason, codes in by_reason.items()]
     if not lines:
         return Text("Nothing was missing.\n")
-    head = f"Could not be computed for {company.years[-1].fiscal_year_end}, training medians used:"
+    head = f"Not computed for {company.years[-1].fiscal_year_end}; training medians stand in:"
     return Text("\n".join([head, *lines]) + "\n")
 
 
@@ -167,6 +198,8 @@ def as_json(scored: Scored, model: Model) -> str:
         "schema": SCHEMA,
         "model": {name: model.manifest[name] for name in facts},
         "classes": list(model.classes),
+        "risk_class": model.classes[risk_class(model)],
+        "contribution_unit": unit(model),
         "companies": [_company_facts(company) for company in scored.companies],
         "refused": list(scored.refused),
         "notices": list(scored.notices),
@@ -177,7 +210,7 @@ def as_json(scored: Scored, model: Model) -> str:
 def _company_facts(company: ScoredCompany) -> dict[str, Any]:
     facts = asdict(company)
     for year, given in zip(company.years, facts["years"], strict=True):
-        given["ratios"] = year.ratios
+        given["few_ratios"] = year.few_ratios
         for gap in given["missing"]:
             gap["name"] = NAMES[gap["feature"]]
         for reason, said in zip(year.reasons, given["reasons"], strict=True):
@@ -196,6 +229,7 @@ def as_frame(scored: Scored, model: Model) -> pd.DataFrame:
                 **{f"proba_{name}": year.probabilities[name] for name in model.classes},
                 "prediction": year.prediction,
                 "ratios": year.ratios,
+                "few_ratios": year.few_ratios,
                 "missing": " ".join(gap.feature for gap in year.missing),
                 "proxies": " ".join(year.proxies),
                 "failed_checks": year.failed_checks,
@@ -217,7 +251,9 @@ def as_html(scored: Scored, model: Model) -> str:
     """One self-contained page."""
     template = Path(__file__).with_name("score.html.jinja").read_text(encoding="utf-8")
     page = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True)
-    return page.from_string(template).render(scored=scored, model=model, names=NAMES)
+    return page.from_string(template).render(
+        scored=scored, model=model, names=NAMES, risk=risk_words(model), caption=_caption
+    )
 
 
 FORMATS: dict[str, Callable[[Scored, Model], str | Group]] = {

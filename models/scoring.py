@@ -44,12 +44,13 @@ class ScoredYear:
     proxies: tuple[str, ...]
     failed_checks: int
     reasons: tuple[Reason, ...]
+    ratios: int
+    """How many of the 62 could be computed."""
 
     @property
-    def ratios(self) -> int:
-        """How many of the 62 ratios could be computed."""
-        codes = {ratio.code for ratio in RATIOS}
-        return len(RATIOS) - sum(1 for m in self.missing if m.feature in codes)
+    def few_ratios(self) -> bool:
+        """Whether so few that the training medians decide more than the company does."""
+        return self.ratios < FEW_RATIOS
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def file_warehouse(path: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, tupl
         imported = importers.import_files(connection, [path])
         if imported[0].kind != "statements":
             raise InputError(
-                f"{path}: a {imported[0].kind} file; expected statements or a Screener workbook"
+                f"{path}: holds {imported[0].kind}; expected statements or a Screener workbook"
             )
         store.run_checks(connection)
         yield connection, imported[0].notices
@@ -101,7 +102,7 @@ def score(
     refused = _refused(rows)
     rows = rows[~rows["is_financial"].astype(bool)].reset_index(drop=True)
     if rows.empty:
-        raise InputError(refused[0] if refused else _nothing(company))
+        raise InputError("; ".join(refused) or _nothing(company))
     notices = _fill_macro(rows, model)
     proba = model.predict_proba(rows)
     sectors = [None if pd.isna(sector) else str(sector) for sector in rows["sector"]]
@@ -134,10 +135,11 @@ def _rows(connection: duckdb.DuckDBPyConnection, company: str | None) -> pd.Data
 
 
 def _company_id(connection: duckdb.DuckDBPyConnection, name: str) -> str:
-    """The company of that id, symbol, ISIN, CIN or exact name; never a guess among several."""
+    """The company of that id, else symbol, ISIN, CIN or exact name; never a guess among several."""
     found = connection.execute(
-        "SELECT DISTINCT company_id FROM (SELECT company_id FROM company WHERE company_id = $name"
-        " UNION ALL SELECT company_id FROM alias WHERE upper(alias) = upper($name))",
+        "SELECT DISTINCT company_id FROM (SELECT company_id, 1 AS rank FROM company"
+        " WHERE company_id = $name UNION ALL SELECT company_id, 2 FROM alias"
+        " WHERE upper(alias) = upper($name)) QUALIFY rank = min(rank) OVER ()",
         {"name": name},
     ).fetchall()
     if len(found) > 1:
@@ -222,6 +224,7 @@ def _year(
         tuple(row["proxies"].split(", ")) if isinstance(row["proxies"], str) else (),
         int(row["failed_checks"]),
         tuple(why),
+        len(RATIOS) - int(row["n_missing"]),
     )
 
 

@@ -23,9 +23,12 @@ MAX_COLUMNS = 2_000
 
 def require_file(path: Path, limit: int = MAX_FILE_BYTES) -> None:
     """Raise an `InputError` unless `path` is a file with something in it, of at most `limit`."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise InputError(f"{path}: no such file ({error.strerror})") from None
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    size = path.stat().st_size
+        raise InputError(f"{path}: not a file")
     if size == 0:
         raise InputError(f"{path}: the file is empty")
     if size > limit:
