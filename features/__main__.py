@@ -50,7 +50,13 @@ def _years(context: click.Context, option: click.Parameter, value: str) -> tuple
     "--companies", type=click.IntRange(min=1), default=428, show_default=True,
     help="Simulated companies (--demo).",
 )  # fmt: skip
-@click.option("--seed", default=0, show_default=True, help="Seed of the simulation (--demo).")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the simulation (--demo).",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("panel.parquet"), show_default=True,
     help="Panel to write: Parquet, or CSV if the name ends in .csv.",
@@ -68,8 +74,20 @@ def _years(context: click.Context, option: click.Parameter, value: str) -> tuple
     "--macro", type=click.Choice(["year-before", "paper"]), default="year-before",
     show_default=True, help="Calendar year of the macro values.",
 )  # fmt: skip
-@click.option("--most-years", default=10, show_default=True, help="Latest years per company.")
-@click.option("--least-ratios", default=15, show_default=True, help="Ratios a row must have.")
+@click.option(
+    "--most-years",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="Latest years per company.",
+)
+@click.option(
+    "--least-ratios",
+    type=click.IntRange(0, 62),
+    default=15,
+    show_default=True,
+    help="Ratios a row must have.",
+)
 @click.option("--financial", is_flag=True, help="Keep banks, NBFCs and insurers.")
 @exits_with_2
 def main(

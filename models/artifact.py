@@ -161,7 +161,7 @@ def load(directory: Path) -> Model:
     names = tuple(name for name, _ in prepare.steps) if isinstance(prepare, Pipeline) else ()
     if names != STEPS:
         raise InputError(f"{directory / PREPARE}: not the preparation of a model; {AGAIN}")
-    return Model(
+    model = Model(
         tuple(manifest["features"]),
         tuple(manifest["selected"]),
         tuple(manifest["classes"]),
@@ -169,6 +169,21 @@ def load(directory: Path) -> Model:
         _read_learner(kind, directory / f"learner.{FORMATS[kind].suffix}"),
         manifest,
     )
+    _try(model, directory)
+    return model
+
+
+def _try(model: Model, directory: Path) -> None:
+    """Score one row without values: the parts of a model must fit its manifest and each other."""
+    try:
+        proba = model.predict_proba(pd.DataFrame(np.nan, [0], list(model.features)))
+        fits = model.prepare.named_steps["select"].mask_.sum() == len(model.selected)
+    except Exception as error:
+        raise InputError(
+            f"{directory}: its parts do not fit each other ({type(error).__name__}); {AGAIN}"
+        ) from None
+    if not fits or not np.isfinite(proba.to_numpy()).all():
+        raise InputError(f"{directory}: its parts do not fit its {MANIFEST}; {AGAIN}")
 
 
 def library_versions() -> dict[str, str]:

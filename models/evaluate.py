@@ -12,7 +12,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.leaderboard import leaderboard
-from models.learners import Learner, learner_named, resolve_device
+from models.learners import learner_named, resolve_device
 from models.metrics import batch, bootstrap, measure_all
 from models.panel import Floats, Ints, Panel
 from models.pipeline import build_pipeline
@@ -231,8 +231,3 @@ def _importance(
     )
     frame = frame.sort_values(["gain", "feature"], ascending=[False, True], ignore_index=True)
     return frame.head(TOP_FEATURES)
-
-
-def uses_gain(learner: Learner) -> bool:
-    """Whether the learner's importance is total gain (CatBoost has a measure of its own)."""
-    return learner.save in ("xgboost", "lightgbm")

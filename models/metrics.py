@@ -94,7 +94,10 @@ def bootstrap(
         rows = batch(y, proba, weights)
         few = batch(y, proba, weights[: max(0, RANK_RESAMPLES - done)])
         for name, metric, at in columns(classes, focus):
-            draws.setdefault(name, []).append(metric.fn(few if metric.by_rank else rows, at))
+            values = metric.fn(few if metric.by_rank else rows, at)
+            if metric.per_class:  # of a class that was not drawn nothing can be said
+                values = np.where(_truths(rows)[:, at] > 0, values, np.nan)
+            draws.setdefault(name, []).append(values)
         done += len(weights)
     return {name: _interval(np.concatenate(values)) for name, values in draws.items()}
 

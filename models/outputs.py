@@ -20,29 +20,32 @@ from models.metrics import columns
 from models.panel import Panel
 from warehouse.errors import InputError
 from warehouse.exports import write_csv
+from warehouse.store import make_folder
 
 
 def refuse_used(out: Path) -> None:
     """Raise InputError where the output folder holds something or cannot be made."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise InputError(f"{out}: exists and is not an empty folder; give another --out")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be made ({error.strerror})") from None
 
 
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
-    """Give a folder beside `out` to write to, renamed to it at the end, removed on any error."""
-    temporary = out.parent / f".{out.name}.{os.getpid()}.tmp"
-    temporary.mkdir()
+    """Give a folder beside `out` to write to, renamed to it at the end, removed on any error.
+
+    Raises:
+        InputError: there is no place for it, or somebody else was there first.
+    """
+    make_folder(out.parent)
+    temporary = out.parent / f".run-{os.getpid()}.tmp"
+    make_folder(temporary)
     try:
         yield temporary
         temporary.replace(out)
-    except BaseException:
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror or error})") from None
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def write_run(out: Path, result: RunResult, facts: Mapping[str, Any]) -> None:

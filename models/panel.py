@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from warehouse.errors import InputError
+from warehouse.readers import read_table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CLASS_ORDER = ("bankrupt", "distressed", "healthy")
-RATIO_CODES = tuple(f"X{number}" for number in range(1, 63))
-CANONICAL = (*RATIO_CODES, "X63", "X64", "X65", "X66")
+MOST_CLASSES = 50
+LARGEST = 1e100  # squares of larger values overflow
 KEYS = ("company_id", "company_name", "nse_symbol", "fiscal_year", "fiscal_year_end", "sector")
 METADATA = frozenset(
     (
@@ -73,17 +72,15 @@ def read_panel(
     path: Path, label: str = "label", group: str = "company_id", time: str = "fiscal_year"
 ) -> Panel:
     """Read a CSV or Parquet panel; raise InputError with one line that says what is wrong."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; --panel takes a CSV or Parquet file")
-    content = path.read_bytes()
-    if not content.strip():
-        raise InputError(f"{path}: the file is empty; expected a header line and rows")
-    try:
-        frame = _read_parquet(path) if content[:4] == b"PAR1" else _read_csv(path)
-    except (ValueError, UnicodeDecodeError, OSError, csv.Error, pyarrow.ArrowException) as error:
-        raise InputError(f"{path}: not readable as CSV or Parquet ({_first_line(error)})") from None
-    digest = hashlib.sha256(content).hexdigest()
-    return panel_from_frame(frame, label, group, time, source=path.name, data_hash=digest)
+    table = read_table(path)
+    return panel_from_frame(
+        table.to_pandas(), label, group, time, source=path.name, data_hash=_file_hash(path)
+    )
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def panel_from_frame(
@@ -102,15 +99,19 @@ def panel_from_frame(
     classes = _class_order(labels)
     if len(classes) < 2:
         raise InputError(f"{source}: only one class ({classes[0]!r}) in {label!r}; two are needed")
-    names, notices = _feature_names(frame, {label, group, time}, source)
-    features = frame[list(names)].astype("float64")
-    _refuse_infinite(features, source)
-    times, time_notices = _times(frame, time)
+    if len(classes) > MOST_CLASSES:
+        raise InputError(
+            f"{source}: {len(classes)} classes in {label!r}; up to {MOST_CLASSES} are compared;"
+            " is --label the right column?"
+        )
+    features, notices = _features(frame, {label, group, time}, source)
+    groups, (times, time_notices) = _groups(frame, group, source), _times(frame, time, source)
+    _refuse_repeated(groups, times, source)
     return Panel(
         X=features,
         y=np.asarray(pd.Categorical(labels, categories=list(classes)).codes, dtype=np.int64),
         classes=classes,
-        groups=_groups(frame, group, source),
+        groups=groups,
         times=times,
         keys=frame[_key_columns(frame, group, time)].copy(),
         known_from=_dates(frame, "label_known_from", source),
@@ -121,20 +122,6 @@ def panel_from_frame(
         simulated=simulated or _any_true(frame, "simulated"),
         notices=notices + time_notices,
     )
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    table = pyarrow.parquet.read_table(path)
-    _refuse_duplicates(list(table.column_names), path.name)
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file))
-    _refuse_duplicates(header, path.name)
-    return pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
 
 
 def _refuse_duplicates(names: list[str], source: str) -> None:
@@ -166,7 +153,7 @@ def _labels(frame: pd.DataFrame, label: str, source: str) -> pd.Series[str]:
 def _class_name(value: object) -> str:
     if isinstance(value, float) and math.isfinite(value) and value == int(value):
         return str(int(value))
-    return str(value)
+    return str(value).strip()
 
 
 def _nearest(name: str, frame: pd.DataFrame) -> str:
@@ -183,52 +170,98 @@ def _class_order(labels: pd.Series[str]) -> tuple[str, ...]:
     return known + tuple(sorted(found - set(known)))
 
 
-def _feature_names(
+def _features(
     frame: pd.DataFrame, keys: set[str], source: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the numeric columns that are not keys, and a line naming each group left out."""
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the numeric columns that are not keys, and lines naming the columns left out."""
     names = [str(column) for column in frame.columns]
     _refuse_duplicates(names, source)
-    candidates = [name for name in names if name not in METADATA | keys | set(KEYS)]
-    numeric = [name for name in candidates if _is_number(frame[name])]
-    notices = _left_out("not numeric", [name for name in candidates if name not in numeric])
-    if set(RATIO_CODES) <= set(numeric):
-        extra = [name for name in numeric if name not in CANONICAL]
-        notices += _left_out("not among X1..X66", extra)
-        numeric = [name for name in numeric if name in CANONICAL]
+    known = METADATA | keys | set(KEYS)
+    columns = {name: _numbers(frame[name], source) for name in names if name not in known}
+    numeric = {name: values for name, values in columns.items() if values is not None}
     if not numeric:
         raise InputError(f"{source}: no numeric feature column besides label and keys")
-    return tuple(numeric), notices
+    features = pd.DataFrame(numeric)
+    _refuse_extreme(features, source)
+    notices = _left_out("not numeric", [name for name in columns if name not in numeric])
+    return features, notices + _empty(features, source)
 
 
-def _is_number(column: pd.Series[float]) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+def _numbers(column: pd.Series[Any], source: str) -> pd.Series[float] | None:
+    """A column as floats, or None if it is flags, dates or text; text in numbers is refused."""
+    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+        return None
+    if pd.api.types.is_numeric_dtype(column):
+        return column.astype("float64")
+    values = pd.to_numeric(column, errors="coerce").astype("float64")
+    wrong = (values.isna() & column.notna()).to_numpy()
+    if 2 * wrong.sum() >= column.notna().sum() > 0:
+        return None
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"{source}, data row {first + 1}, column {column.name!r}: expected a number, got"
+            f" {str(column.iloc[first])[:80]!r}"
+        )
+    return values
+
+
+def _empty(features: pd.DataFrame, source: str) -> tuple[str, ...]:
+    """Name the features without a value; refuse a panel in which none varies."""
+    if not (features.nunique() > 1).any():
+        raise InputError(f"{source}: no feature has two different values: nothing to learn from")
+    empty = [str(name) for name in features.columns if features[name].isna().all()]
+    return (f"features without any value: {', '.join(empty)}",) if empty else ()
 
 
 def _left_out(reason: str, names: list[str]) -> tuple[str, ...]:
     return (f"columns left out ({reason}): {', '.join(names)}",) if names else ()
 
 
-def _refuse_infinite(features: pd.DataFrame, source: str) -> None:
-    rows, columns = np.nonzero(np.isinf(features.to_numpy()))
+def _refuse_extreme(features: pd.DataFrame, source: str) -> None:
+    rows, columns = np.nonzero(np.abs(features.to_numpy()) > LARGEST)
     if len(rows):
+        value = features.iat[rows[0], columns[0]]
         raise InputError(
-            f"{source}: infinite value in column {features.columns[columns[0]]!r}, data row"
-            f" {rows[0] + 1}; a value that cannot be computed must be left empty"
+            f"{source}, data row {rows[0] + 1}, column {features.columns[columns[0]]!r}:"
+            f" {value!s}"
+            " is infinite or beyond all measure; a value that cannot be computed is left empty"
+        )
+
+
+def _refuse_repeated(groups: NDArray[np.str_] | None, times: Ints | None, source: str) -> None:
+    """A company-year that stands twice would stand on both sides of a split."""
+    if groups is None or times is None:
+        return
+    pairs = pd.DataFrame({"group": groups, "time": times})
+    again = np.flatnonzero(pairs.duplicated().to_numpy())
+    if len(again):
+        group, time = pairs.iloc[again[0]]
+        raise InputError(
+            f"{source}, data row {again[0] + 1}: company {group} has another row for {time};"
+            " expected one row per company and year"
         )
 
 
 def _groups(frame: pd.DataFrame, group: str, source: str) -> NDArray[np.str_] | None:
     if group not in frame.columns:
+        _refuse_unknown("--group", group, "company_id", frame, source)
         return None
     if frame[group].isna().any():
         first = int(np.flatnonzero(frame[group].isna().to_numpy())[0]) + 1
         raise InputError(f"{source}: {group!r} is empty in data row {first}")
-    return frame[group].astype(str).to_numpy(dtype=np.str_)
+    return frame[group].astype(str).str.strip().to_numpy(dtype=np.str_)
 
 
-def _times(frame: pd.DataFrame, time: str) -> tuple[Ints | None, tuple[str, ...]]:
+def _refuse_unknown(option: str, name: str, default: str, frame: pd.DataFrame, source: str) -> None:
+    """A column that was asked for by name must be there."""
+    if name != default:
+        raise InputError(f"{source}: no column {name!r} ({option}); {_nearest(name, frame)}")
+
+
+def _times(frame: pd.DataFrame, time: str, source: str) -> tuple[Ints | None, tuple[str, ...]]:
     if time not in frame.columns:
+        _refuse_unknown("--time", time, "fiscal_year", frame, source)
         return None, ()
     column = frame[time]
     if pd.api.types.is_datetime64_any_dtype(column):
@@ -236,17 +269,25 @@ def _times(frame: pd.DataFrame, time: str) -> tuple[Ints | None, tuple[str, ...]
     years = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
     if not np.isfinite(years).all() or (years != np.round(years)).any():
         return None, (f"column {time!r} does not hold whole years, so --protocol time is off",)
+    if (np.abs(years) > 9999).any():
+        first = int(np.flatnonzero(np.abs(years) > 9999)[0])
+        raise InputError(f"{source}, data row {first + 1}: {years[first]:.0f} is not a year")
     return years.astype(np.int64), ()
 
 
 def _dates(frame: pd.DataFrame, name: str, source: str) -> NDArray[np.datetime64] | None:
     if name not in frame.columns:
         return None
+    column = frame[name]
     try:
-        dates = pd.to_datetime(frame[name])
+        if pd.api.types.is_numeric_dtype(column) and column.notna().any():
+            raise ValueError("expected YYYY-MM-DD, got numbers")
+        if not pd.api.types.is_datetime64_any_dtype(column):
+            column = pd.to_datetime(column.astype("string"), format="ISO8601")
     except (ValueError, TypeError) as error:
         reason = _first_line(error)
         raise InputError(f"{source}: column {name!r} is not a date ({reason})") from None
+    dates = pd.to_datetime(column)
     if dates.dt.tz is not None:
         dates = dates.dt.tz_localize(None)
     return dates.to_numpy(dtype="datetime64[D]")

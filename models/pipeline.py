@@ -81,12 +81,14 @@ class Balance(BaseEstimator):  # type: ignore[misc]
 
 def balance_notes(counts: Ints) -> tuple[str, ...]:
     """Say what `Balance` does with classes of so few rows that SMOTE cannot work as usual."""
-    smallest = int(counts.min())
-    if smallest == 1:
-        return ("a class has one training row: it is copied, SMOTE needs two",)
-    if smallest <= NEIGHBOURS and smallest < counts.max():
-        return (f"a class has {smallest} training rows: SMOTE uses {smallest - 1} neighbours",)
-    return ()
+    notes = []
+    if counts.min() == 1:
+        notes.append("a class has one training row: it is copied, SMOTE needs two")
+    several = counts[(counts > 1) & (counts < counts.max())]
+    if len(several) and several.min() <= NEIGHBOURS:
+        k = int(several.min()) - 1
+        notes.append(f"a class has {k + 1} training rows: SMOTE uses {k} neighbours for all")
+    return tuple(notes)
 
 
 def build_pipeline(learner: Learner, params: Params, selector: str, seed: int, device: str) -> Any:

@@ -136,7 +136,7 @@ def _paper_split(panel: Panel, seed: int, cut: int | None) -> Split:
 
 def _shared_companies(panel: Panel, train: Ints, test: Ints) -> tuple[str, ...]:
     if panel.groups is None:
-        return ()
+        return ("no column for the company: an evaluation by company is impossible",)
     share = float(np.isin(panel.groups[test], panel.groups[train]).mean())
     return (
         f"random rows: {share:.0%} of the test rows are of a company that is also in training,"
@@ -205,8 +205,21 @@ def _time_split(panel: Panel, seed: int, cut: int | None) -> Split:
         raise InputError(f"no rows on one side of the cut {cut}; years are {_span(years)}")
     known, dropped = _known_by(panel, train, cut)
     notice = f"cut {cut}: training years {_span(years[known])}, test years {_span(years[test])}"
-    late = f"; {dropped} training rows dropped, their label became known after {cut}-12-31"
-    return Split(known, test, (notice + (late if dropped else ""),))
+    late = f"; {dropped} training rows dropped, not filed or their label not known by {cut}-12-31"
+    return Split(known, test, (notice + (late if dropped else ""), *_not_said(panel)))
+
+
+def _not_said(panel: Panel) -> tuple[str, ...]:
+    """What the panel does not tell of the time at which its rows could be known."""
+    if panel.known_from is None:
+        return (
+            "no column label_known_from: labels made by events after the cut are in training,"
+            " so the figures flatter",
+        )
+    return (
+        "companies count as healthy by what is known today: those that failed after the cut are"
+        " left out of training instead of standing among the healthy",
+    )
 
 
 def _span(years: Ints) -> str:
@@ -223,10 +236,11 @@ def _default_cut(panel: Panel) -> int:
 
 
 def _known_by(panel: Panel, rows: Ints, year: int) -> tuple[Ints, int]:
-    """Return the rows whose label was known at the end of that year, and how many were not."""
-    if panel.known_from is None:
-        return rows, 0
-    late = panel.known_from[rows] > np.datetime64(f"{year:04d}-12-31")
+    """Return the rows filed and labelled by the end of that year, and how many were not."""
+    late = np.zeros(len(rows), dtype=bool)
+    for dates in (panel.known_from, panel.available_from):
+        if dates is not None:
+            late |= dates[rows] > np.datetime64(f"{year:04d}-12-31")
     return rows[~late], int(late.sum())
 
 
@@ -281,7 +295,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         "time",
         "By time",
-        "Train on years up to a cut, on labels known by then; test after it",
+        "Train on years up to a cut, on rows filed and labels known by then; test after it",
         ("time",),
         _time_split,
         _time_folds,

@@ -278,7 +278,9 @@ def _parallel(
 ) -> list[T]:
     """Run tasks in processes (in this one if jobs is 1); results in the order of the tasks."""
     done: dict[int, T] = {}
-    workers = Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs")
+    workers = Parallel(
+        n_jobs=min(jobs, len(tasks)), return_as="generator_unordered", pre_dispatch="2*n_jobs"
+    )
     with _progress(labels) as advance:
         for at, value in workers(delayed(_numbered)(i, *task) for i, task in enumerate(tasks)):
             done[at] = value

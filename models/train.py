@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shlex
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +75,7 @@ Exit codes: 0 done, 1 done but some learners failed (named), 2 wrong use or bad 
     help="paper: its values, untuned; quick: 2 points, racing; full: 6-8 points on 5 folds.",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: number of cores]")
+@click.option("--jobs", type=click.IntRange(1, 256), help="Processes.  [default: number of cores]")
 @click.option("--engine", default="local", show_default=True, help="Where fits run: local.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="New folder.  [default: data/runs/…]")
@@ -106,6 +107,8 @@ def main(
     every output says so.
     """
     _check_engine(engine)
+    if cut is not None and protocol != "time":
+        raise InputError(f"--cut is for --protocol time, not {protocol}")
     if panel is not None and db is not None:
         raise InputError("--panel and --db exclude each other")
     chosen = tuple(learner_named(name).name for name in _names(learners, "--learners"))
@@ -115,13 +118,13 @@ def main(
     refuse_used(out)
     data, label_rule = _panel(panel, db, label, group, time_, seed)
     jobs = jobs or os.cpu_count() or 1
-    result = run(data, protocol, chosen, selections, grid, seed, jobs, device, cut)
     facts = {
         "command": shlex.join(["python", "-m", "models.train", *sys.argv[1:]]),
         "label_rule": label_rule,
         "macro": _macro(data),
     }
     with whole_folder(out) as folder:
+        result = run(data, protocol, chosen, selections, grid, seed, jobs, device, cut)
         write_run(folder, result, facts)
     failed = (*result.failed, *_write_report(out))
     show(result, out, top)
@@ -144,7 +147,7 @@ def _names(listed: str, option: str) -> tuple[str, ...]:
 
 
 def _default_out() -> Path:
-    return data_dir() / "runs" / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    return data_dir() / "runs" / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
 
 
 def _panel(
@@ -206,4 +209,6 @@ def show(result: RunResult, out: Path, top: int) -> None:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C: so that the processes at work end too and nothing half-written stays.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main()

@@ -127,3 +127,12 @@ def test_a_class_never_predicted_or_absent_is_not_an_error() -> None:
     assert figures["precision_healthy"] == 0.0
     assert figures["mcc"] == 0.0
     assert np.isnan(figures["roc_auc_ovr"])
+
+
+def test_draws_without_a_class_say_nothing_of_it() -> None:
+    y = np.array([0] * 3 + [1] * 57)
+    proba = np.eye(2)[y]
+    groups = np.array([f"c{i}" for i in range(60)])
+    spans = bootstrap(y, proba, ("bankrupt", "healthy"), 0, groups, 0)
+    assert spans["recall_bankrupt"] == (1.0, 1.0)
+    assert spans["precision_bankrupt"] == (1.0, 1.0)

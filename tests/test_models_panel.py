@@ -45,12 +45,44 @@ def test_features_are_numeric_columns_that_are_not_keys() -> None:
     assert not panel.simulated
 
 
-def test_canonical_ratios_are_the_only_features_where_all_are_there() -> None:
+def test_every_numeric_column_is_a_feature_beside_the_ratios_too() -> None:
     frame = made_up(20)
-    ratios = pd.DataFrame({f"X{i}": np.arange(len(frame)) * 1.0 for i in range(1, 67)})
-    panel = panel_from_frame(pd.concat([frame, ratios], axis=1))
-    assert panel.features == tuple(f"X{i}" for i in range(1, 67))
-    assert "not among X1..X66" in panel.notices[0]
+    random = np.random.default_rng(0)
+    ratios = {f"X{i}": random.normal(size=len(frame)) for i in range(1, 96)}
+    panel = panel_from_frame(pd.concat([frame, pd.DataFrame(ratios)], axis=1))
+    assert set(ratios) < set(panel.features)
+    assert "r0" in panel.features
+
+
+def test_numbers_written_as_text_are_numbers_and_other_text_is_left_out() -> None:
+    frame = made_up(20)
+    frame["written"] = frame["r0"].map(lambda x: None if pd.isna(x) else f" {x} ")
+    frame["remark"] = "see page 12"
+    frame["empty"] = np.nan
+    panel = panel_from_frame(frame)
+    np.testing.assert_allclose(panel.X["written"], panel.X["r0"])
+    assert panel.notices == (
+        "columns left out (not numeric): remark",
+        "features without any value: empty",
+    )
+
+
+def test_ids_and_classes_are_the_same_with_spaces_around_them() -> None:
+    frame = made_up(20)
+    odd = frame.index % 2 == 1
+    spaced = frame.assign(
+        company_id=frame["company_id"].where(odd, frame["company_id"] + " "),
+        label=frame["label"].where(odd, " " + frame["label"]),
+    )
+    one, two = panel_from_frame(frame), panel_from_frame(spaced)
+    assert one.classes == two.classes
+    assert (one.groups == two.groups).all()
+
+
+def test_classes_called_none_or_na_are_classes(tmp_path: Path) -> None:
+    frame = made_up(20).replace({"label": {"bankrupt": "NA", "distressed": "None"}})
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    assert read_panel(tmp_path / "p.csv").classes == ("healthy", "NA", "None")
 
 
 def test_integer_labels_and_simulated_mark() -> None:
@@ -74,7 +106,26 @@ BAD = {
     "label missing": (lambda f: f.rename(columns={"label": "lable"}), "nearest: lable"),
     "one class": (lambda f: f.assign(label="healthy"), "only one class"),
     "no label": (lambda f: f.assign(label=f["label"].mask(f.index == 4)), "first is data row 5"),
-    "infinite": (lambda f: f.assign(r3=f["r3"].mask(f.index == 2, np.inf)), "'r3', data row 3"),
+    "infinite": (
+        lambda f: f.assign(r3=f["r3"].mask(f.index == 2, np.inf)),
+        "data row 3, column 'r3': inf",
+    ),
+    "overflow": (lambda f: f.assign(r3=f["r3"].mask(f.index == 2, 1e300)), "data row 3"),
+    "text in a number": (
+        lambda f: f.assign(r3=f["r3"].astype(object).mask(f.index == 2, "abc")),
+        "data row 3, column 'r3': expected a number, got 'abc'",
+    ),
+    "twice the same year": (
+        lambda f: f.assign(fiscal_year=f["fiscal_year"].mask(f.index == 1, 2012)),
+        "data row 2: company c000 has another row for 2012",
+    ),
+    "all alike": (
+        lambda f: f[["company_id", "fiscal_year", "label"]].assign(a=1.0, b=np.nan),
+        "nothing to learn from",
+    ),
+    "a class each": (lambda f: f.assign(label=[f"l{i}" for i in f.index]), "is --label the right"),
+    "far year": (lambda f: f.assign(fiscal_year=22010), "is not a year"),
+    "date as a number": (lambda f: f.assign(label_known_from=20300101), "expected YYYY-MM-DD"),
     "no feature": (lambda f: f[["company_id", "fiscal_year", "label"]], "no numeric feature"),
     "no company": (
         lambda f: f.assign(company_id=f["company_id"].mask(f.index == 0)),
@@ -96,11 +147,11 @@ def test_bad_frames_give_one_line(case: str) -> None:
 FILES = {
     "absent": (None, "no such file"),
     "empty": (b"", "empty"),
-    "blank": (b"\n\n", "empty"),
-    "binary": (b"\xff\xfe\x00\x01 nonsense", "not readable"),
-    "torn parquet": (b"PAR1 and no more", "not readable"),
-    "ragged": (b"a,label\n1,x\n1,2,3,4\n", "not readable"),
-    "duplicate": (b"a,a,label\n1,2,x\n3,4,y\n", "'a' appears more than once"),
+    "blank": (b"\n\n", "Empty CSV"),
+    "binary": (b"\xff\xfe\x00\x01 nonsense", "expected UTF-8"),
+    "torn parquet": (b"PAR1 and no more", "damaged Parquet"),
+    "ragged": (b"a,label\n1,x\n1,2,3,4\n", "row 3: expected 2 columns, got 4"),
+    "duplicate": (b"a,a,label\n1,2,x\n3,4,y\n", "'a' appears 2 times"),
 }
 
 

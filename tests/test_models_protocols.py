@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_models_panel import made_up, made_up_panel
 
@@ -105,3 +106,19 @@ def test_a_class_of_one_company_is_refused() -> None:
     frame["label"] = np.where(frame["company_id"] == "c000", "bankrupt", "healthy")
     with pytest.raises(InputError, match="class 'bankrupt' has no row"):
         protocol_named("company").split(panel_from_frame(frame), 0)
+
+
+def test_time_drops_rows_that_were_not_filed_at_the_cut() -> None:
+    frame = made_up(30).assign(label_known_from=pd.NaT)
+    filed = pd.to_datetime(frame["fiscal_year"].astype(str) + "-05-30")
+    late = (frame["company_id"] == "c003") & (frame["fiscal_year"] == 2014)
+    panel = panel_from_frame(frame.assign(available_from=filed.mask(late, "2030-01-01")))
+    split = protocol_named("time").split(panel, 0, 2015)
+    assert len(split.train) == 30 * 4 - 1
+    assert not late.to_numpy()[split.train].any()
+    assert "1 training rows dropped" in split.notices[0]
+
+
+def test_time_says_what_the_panel_does_not_tell() -> None:
+    notices = protocol_named("time").split(panel_from_frame(made_up(30)), 0, 2015).notices
+    assert any("no column label_known_from" in line for line in notices)

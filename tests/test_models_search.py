@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from test_models_panel import made_up_panel
+from test_models_panel import made_up, made_up_panel
 
 import models.search
 from models.evaluate import run
 from models.leaderboard import leaderboard, leaderboard_columns
+from models.panel import panel_from_frame
 from warehouse.errors import InputError
 
 TIMED = ["fit_seconds", "ms_per_company"]
@@ -153,3 +154,39 @@ def test_leaderboard_refuses_holes_nan_and_duplicates() -> None:
         leaderboard(pd.concat([rows, rows.head(1)]), PARAMS, classes)
     with pytest.raises(InputError, match="d/all"):
         leaderboard(rows, {**PARAMS, ("d", "all"): "{}"}, classes)
+
+
+@pytest.mark.parametrize("protocol", ["company", "time", "paper"])
+def test_no_row_is_fitted_on_and_scored(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, seen = models.search.prepare, []
+
+    def watched(panel, fit, stop, score):
+        seen.append((fit, stop, score))
+        return whole(panel, fit, stop, score)
+
+    monkeypatch.setattr(models.search, "prepare", watched)
+    frame = made_up()
+    frame["label_known_from"] = pd.to_datetime(frame["fiscal_year"].astype(str) + "-06-30")
+    late = frame["company_id"].isin(["c001", "c004", "c007", "c010"])
+    frame.loc[late, "label_known_from"] = pd.Timestamp("2015-06-30")
+    panel = panel_from_frame(frame)
+    result = run(panel, protocol, ("lr",), ("all",), "quick")
+    train, test = result.split.train, result.split.test
+    assert seen[-1][0] is train
+    assert len(seen[-1][1]) == 0
+    assert (seen[-1][2] == test).all()
+    assert len(seen) > 1
+    for fit, stop, score in seen[:-1]:
+        rows = np.concatenate([fit, stop, score])
+        assert len(rows) == len(set(rows))
+        assert set(rows) <= set(train)
+        assert min(len(fit), len(score)) > 0
+        assert len(stop) > 0 or protocol == "time"  # one year cannot be parted
+        if protocol == "company":
+            sides = [set(panel.groups[part]) for part in (fit, stop, score)]
+            assert sum(map(len, sides)) == len(set.union(*sides))
+        if protocol == "time":
+            past = np.concatenate([fit, stop])
+            assert panel.times[past].max() < panel.times[score].min()
+            year = int(panel.times[score].min()) - 1
+            assert (panel.known_from[past] <= np.datetime64(f"{year}-12-31")).all()

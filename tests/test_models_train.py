@@ -79,8 +79,11 @@ BAD = {
     "selector": (["--selectors", "best"], "unknown selector 'best'"),
     "engine": (["--engine", "dask://host:8786"], "only `local` is built so far"),
     "label": (["--label", "lable"], "nearest: label"),
-    "group": (["--group", "firm"], "--group COL, or use --protocol paper"),
-    "time": (["--time", "year", "--protocol", "time"], "--time COL"),
+    "group": (["--group", "firm"], "no column 'firm' (--group)"),
+    "time": (
+        ["--time", "year", "--protocol", "time"],
+        "no column 'year' (--time); nearest: fiscal_year",
+    ),
     "both": (["--db", "x.duckdb"], "exclude each other"),
     "panel": (["--panel", "absent.csv"], "no such file"),
 }

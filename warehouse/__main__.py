@@ -112,7 +112,13 @@ def _print_imported(console: Console, done: list[Imported]) -> None:
 
 
 @main.command(epilog="\b\nExample:\n  python -m warehouse check --rows 20")
-@click.option("--rows", default=0, show_default=True, help="Failing rows to list per check.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Failing rows to list per check.",
+)
 @DB
 @exits_with_2
 def check(rows: int, db: Path | None) -> None:

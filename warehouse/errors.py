@@ -32,5 +32,8 @@ def exits_with_2(command: Callable[P, None]) -> Callable[P, None]:
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(2) from None
+        except OSError as error:  # a path too long, a disk full, a folder that may not be read
+            print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+            raise SystemExit(2) from None
 
     return guarded

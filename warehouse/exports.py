@@ -80,6 +80,7 @@ def export(
     connection: duckdb.DuckDBPyConnection, folder: Path, panel: pa.Table | None
 ) -> list[tuple[Path, int]]:
     """Write the tables as Parquet with a Frictionless `datapackage.json`; paths and row counts."""
+    make_folder(folder)
     tables = {name: connection.sql(sql).to_arrow_table() for name, sql in TABLES.items()}
     if panel is not None:
         tables["panel"] = panel

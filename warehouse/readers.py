@@ -19,6 +19,7 @@ MAX_FILE_BYTES = 4 * 1024**3
 MAX_WORKBOOK_BYTES = 20 * 1024**2
 MAX_UNZIPPED_BYTES = 200 * 1024**2
 MAX_COLUMNS = 2_000
+MAX_CELLS = 1_000_000_000
 
 
 def require_file(path: Path, limit: int = MAX_FILE_BYTES) -> None:
@@ -26,9 +27,9 @@ def require_file(path: Path, limit: int = MAX_FILE_BYTES) -> None:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise InputError(f"{path}: no such file ({error.strerror})") from None
+        raise InputError(f"{path}: no such file: {error.strerror}") from None
     if not path.is_file():
-        raise InputError(f"{path}: not a file")
+        raise InputError(f"{path}: expected a file, got a folder or device")
     if size == 0:
         raise InputError(f"{path}: the file is empty")
     if size > limit:
@@ -87,6 +88,9 @@ def read_table(path: Path) -> pa.Table:
 
 def _read_parquet(path: Path) -> pa.Table:
     try:
+        facts = pa_parquet.read_metadata(path)
+        if facts.num_rows * facts.num_columns > MAX_CELLS:
+            raise InputError(f"{path}: more than {MAX_CELLS:,} cells, which is more than is read")
         table = pa_parquet.read_table(path, partitioning=None)
         table.validate(full=True)  # text that is not UTF-8 would end the database's process
         return table
