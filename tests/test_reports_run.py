@@ -276,7 +276,8 @@ def test_a_panel_stands_in_for_the_summary(folder: Path) -> None:
     picture = next(picture for picture in PICTURES if picture.name == "fig3_sectors_healthy")
     with pytest.raises(AbsentError, match="panel_summary"):
         picture.draw(read_run(folder), style.LIGHT)
-    panel = _companies(CLASSES, 6).rename(columns={"truth": "label"}).assign(sector="Power", X1=1.0)
+    panel = _companies(CLASSES, 6).rename(columns={"truth": "label"}).assign(sector="Power")
+    panel["X1"] = range(len(panel))
     assert picture.draw(read_run(folder, panel), style.LIGHT).axes
 
 
