@@ -30,6 +30,7 @@ from models.evaluate import RunResult
 from models.learners import learner_named
 from models.panel import Floats, Panel
 from warehouse.errors import InputError
+from warehouse.files import sha256_of
 
 FORMAT = 1
 MANIFEST = "model.json"
@@ -142,7 +143,7 @@ def save(directory: Path, result: RunResult, extra: Mapping[str, Any]) -> None:
     kind = learner_named(result.best.learner).save
     learner_file = f"learner.{FORMATS[kind].suffix}"
     FORMATS[kind].write(steps["learn"], directory / learner_file)
-    files = {name: _sha256(directory / name) for name in (PREPARE, learner_file)}
+    files = {name: sha256_of(directory / name) for name in (PREPARE, learner_file)}
     manifest = {"format": FORMAT, **_facts(result), **extra, "files": files}
     manifest.setdefault("label_rule", "labels as given in the panel")
     manifest.setdefault("macro", {})
@@ -242,11 +243,6 @@ def manifest_hash(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     if not directory.is_dir():
@@ -298,7 +294,7 @@ def _check_files(directory: Path, manifest: dict[str, Any], names: tuple[str, ..
             raise InputError(f"{path}: missing; copy the whole model folder, or {AGAIN}")
         if path.stat().st_size > MAX_FILE:
             raise InputError(f"{path}: larger than any model file; {AGAIN}")
-        if _sha256(path) != manifest["files"][name]:
+        if sha256_of(path) != manifest["files"][name]:
             raise InputError(f"{path}: changed since it was saved (sha256 differs); {AGAIN}")
 
 

@@ -20,7 +20,7 @@ from models.metrics import columns
 from models.panel import Panel
 from warehouse.errors import InputError
 from warehouse.exports import write_csv
-from warehouse.store import make_folder
+from warehouse.files import make_folder
 
 
 def refuse_used(out: Path) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from warehouse.errors import InputError
+from warehouse.files import sha256_of
 from warehouse.readers import read_table
 
 Floats = NDArray[np.float64]
@@ -74,13 +75,8 @@ def read_panel(
     """Read a CSV or Parquet panel; raise InputError with one line that says what is wrong."""
     table = read_table(path)
     return panel_from_frame(
-        table.to_pandas(), label, group, time, source=path.name, data_hash=_file_hash(path)
+        table.to_pandas(), label, group, time, source=path.name, data_hash=sha256_of(path)
     )
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def panel_from_frame(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import click
 import jinja2
 import pandas as pd
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -23,9 +22,10 @@ from models.artifact import Model
 from models.explain import NAMES, risk_class, risk_words, unit
 from models.scoring import SCHEMA, Scored, ScoredCompany, ScoredYear, file_warehouse, score
 from warehouse import store
-from warehouse.console import LOG_WIDTH, console
+from warehouse.console import console
 from warehouse.errors import InputError, exits_with_2, printable
 from warehouse.exports import csv_safe
+from warehouse.files import write_whole
 
 EPILOG = """\b
 Examples:
@@ -98,15 +98,7 @@ def _write(text: str | Group, out: Path | None) -> None:
     if out is None:
         console().print(text) if isinstance(text, Group) else print(text)
         return
-    store.make_folder(out.parent)
-    draft = out.parent / f"{out.name}.part"
-    try:
-        draft.write_text(_plain(text) + "\n", encoding="utf-8")
-        draft.replace(out)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from None
+    write_whole(out, lambda draft: draft.write_text(_plain(text) + "\n", encoding="utf-8"))
 
 
 def _plain(text: str | Group) -> str:
@@ -114,7 +106,7 @@ def _plain(text: str | Group) -> str:
     if isinstance(text, str):
         return text
     page = StringIO()
-    Console(file=page, width=LOG_WIDTH, markup=False, emoji=False, highlight=False).print(text)
+    console(file=page).print(text)
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
 
 

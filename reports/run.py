@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +17,7 @@ from reports.folder import AbsentError, Run, read_run
 from reports.grid import Grid, escape, markdown
 from reports.tables import TABLES, Table, page_board
 from warehouse.errors import InputError
+from warehouse.files import write_whole
 
 OPEN_ROWS = 15
 
@@ -77,14 +77,7 @@ def page(run: Run, pictures: dict[str, Shown], tables: dict[str, Listed]) -> str
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write whole or not at all, so that no reader meets half a file."""
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, lambda draft: draft.write_bytes(content))
 
 
 def _picture(run: Run, picture: Picture, folder: Path) -> Shown:

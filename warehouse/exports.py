@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -11,8 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
-from warehouse.errors import InputError
-from warehouse.store import make_folder
+from warehouse.files import make_folder, sha256_of, write_whole
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -63,17 +61,14 @@ def write_table(table: pa.Table, out: Path) -> None:
     Raises:
         InputError: the file cannot be written there.
     """
-    make_folder(out.parent)
-    draft = out.with_name(out.name + ".part")
-    try:
+
+    def write(draft: Path) -> None:
         if out.suffix == ".csv":
             write_csv(table.to_pandas(), draft)
         else:
             pa_parquet.write_table(table, draft, compression="zstd")
-        draft.replace(out)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from None
+
+    write_whole(out, write)
 
 
 def export(
@@ -102,14 +97,13 @@ def export(
 
 
 def _resource(path: Path, table: pa.Table) -> dict[str, object]:
-    data = path.read_bytes()
     return {
         "name": path.stem,
         "path": path.name,
         "format": "parquet",
         "mediatype": "application/vnd.apache.parquet",
-        "bytes": len(data),
-        "hash": "sha256:" + hashlib.sha256(data).hexdigest(),
+        "bytes": path.stat().st_size,
+        "hash": "sha256:" + sha256_of(path),
         "schema": {
             "fields": [{"name": f.name, "type": _frictionless(f.type)} for f in table.schema]
         },

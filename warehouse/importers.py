@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from warehouse import formats, readers, screener
 from warehouse.errors import InputError, printable
+from warehouse.files import sha256_of
 from warehouse.formats import Format
 from warehouse.items import UNITS
 from warehouse.store import one_row, transaction
@@ -78,10 +79,11 @@ def _import_file(
     connection: duckdb.DuckDBPyConnection, path: Path, company: str | None
 ) -> Imported:
     readers.require_file(path)
-    sha256 = _sha256(path)
+    sha256 = sha256_of(path)
     known = one_row(connection, "SELECT kind, rows FROM snapshot WHERE sha256 = ?", [sha256])
     if known:
-        _require_same_company(connection, path, sha256, company)
+        if company is not None and readers.is_workbook(path):
+            _require_same_company(connection, path, sha256, company)
         return Imported(path, known[0], known[1], True, ())
     incoming = read(path, company)
     _load(connection, incoming, sha256, path.stat().st_size)
@@ -89,7 +91,7 @@ def _import_file(
 
 
 def _require_same_company(
-    connection: duckdb.DuckDBPyConnection, path: Path, sha256: str, company: str | None
+    connection: duckdb.DuckDBPyConnection, path: Path, sha256: str, company: str
 ) -> None:
     """Refuse a workbook that was loaded before as another company's: one of the two is wrong."""
     other = one_row(
@@ -98,7 +100,7 @@ def _require_same_company(
         " WHERE sha256 = ? AND company_id <> ? LIMIT 1",
         [sha256, company],
     )
-    if company is not None and other and readers.is_workbook(path):
+    if other:
         raise InputError(f"{path}: was loaded before as company {other[0]!r}, not {company!r}")
 
 
@@ -175,11 +177,6 @@ def _notices(chosen: Format, theirs: list[str], ours: list[str]) -> tuple[str, .
     lines = [f"columns read under another name: {_listed(renamed)}"] if renamed else []
     lines += [f"columns ignored: {_listed(ignored, 20)}"] if ignored else []
     return tuple(lines)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _stage(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:

@@ -17,6 +17,7 @@ import duckdb
 
 from warehouse import items
 from warehouse.errors import InputError
+from warehouse.files import make_folder
 
 # Entry k brings a warehouse from schema version k to k + 1: append, never edit.
 MIGRATIONS: tuple[str, ...] = ("schema.sql",)
@@ -165,14 +166,6 @@ def connect(
         ) from None
     finally:
         connection.close()
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for output; raise an `InputError` where that cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror}") from None
 
 
 @contextmanager
