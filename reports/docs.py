@@ -19,6 +19,9 @@ from models.protocols import PROTOCOLS
 from models.selectors import SELECTORS
 from reports.grid import Column, escape, markdown_table
 from reports.words import MEANING
+from scraping.hosts import HOSTS
+from scraping.load import modules
+from scraping.source import Source
 from warehouse.errors import InputError
 from warehouse.items import DERIVED, ITEMS, PREVIOUS, UNITS
 from warehouse.store import checks
@@ -241,6 +244,46 @@ def _metrics() -> str:
     )
 
 
+def _sources() -> str:
+    found = [module.SOURCE for module in modules().values()]
+    rows = (
+        (
+            *(_code(s.name), escape(s.publisher), str(s.stage), f"{s.cadence_days} d"),
+            *(_code(s.table), f"{s.expect.min_rows:,}", s.standing, escape(s.terms)),
+        )
+        for s in found
+    )
+    hosts = (
+        (_code(f"SCRAPING_BASE_URL_{h.name}"), h.base_url, f"{h.seconds:g}", h.warm_up)
+        for h in HOSTS
+    )
+    head = "source|publisher|stage|every|table|rows at least#|format|terms and access"
+    return f"""Each is a module of `scraping/sources/`. Sources of a stage run side by side; a stage
+may use what the ones before it loaded. **seen**: the format was read in a real file. **reported**:
+it is known from independent public code only, and every assumption is asserted when a document is
+parsed; the tests of these run on replicas of the pages, made by us, and no machine that builds or
+tests this project reaches the sites. A crawl that brings fewer rows than the least is a failure:
+nothing of it is loaded and the last good load stays.
+
+{_table(head, rows)}
+
+## Hosts
+
+Each can be pointed elsewhere by an environment variable. Other settings: `SCRAPING_CONTACT` (an
+address or page for the sites' operators, sent in the User-Agent), `SCRAPING_TIMEOUT_SECONDS` (for
+one document, 60), `OGD_API_KEY` (data.gov.in). Addresses on this machine are not spared.
+
+{_table("setting|address|seconds between requests#|fetched first for cookies", hosts)}
+
+{"".join(_fields(source) for source in found)}"""
+
+
+def _fields(source: Source) -> str:
+    rows = ((_code(theirs), _code(ours)) for theirs, ours in source.columns.items())
+    ignored = f"Known and not kept: {_codes(source.ignored)}.\n\n" if source.ignored else ""
+    return f"## {source.name}\n\n{source.url}\n\n{_table('their field|ours', rows)}\n\n{ignored}"
+
+
 def _commands() -> str:
     """Help of every command that this installation has; later ones join once they exist."""
     there = [(name, module) for name, module in COMMANDS if find_spec(module) is not None]
@@ -272,5 +315,6 @@ DOCS: tuple[Doc, ...] = (
     Doc("selectors.md", "Selections of features", _selectors),
     Doc("protocols.md", "Protocols", _protocols),
     Doc("metrics.md", "Metrics", _metrics),
+    Doc("sources.md", "Sources", _sources),
     Doc("commands.md", "Commands", _commands),
 )

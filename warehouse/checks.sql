@@ -64,9 +64,9 @@ SELECT company_id, fiscal_year_end, basis,
     revenue AS expected, differs(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
--- profit_after_tax | error | net profit + tax = profit before tax
+-- profit_after_tax | error | net profit + tax = profit before tax + share of associates + discontinued operations
 SELECT company_id, fiscal_year_end, basis, net_profit + tax AS actual,
-    profit_before_tax AS expected, differs(actual, expected, whole_crores) AS failed, '' AS detail
+    profit_before_tax + coalesce(share_of_associates, 0) + coalesce(discontinued_operations, 0) AS expected, differs(actual, expected, whole_crores) AS failed, '' AS detail
 FROM checked WHERE actual IS NOT NULL AND expected IS NOT NULL;
 
 -- cash_flows | error | operating + investing + financing = net cash flow

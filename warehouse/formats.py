@@ -14,6 +14,7 @@ EVENT_TYPES: tuple[str, ...] = (
     "restructuring",
     "withdrawn",
     "petition_only",
+    "voluntary_liquidation",
     "insolvency_reported_undated",
 )
 BASES: tuple[str, ...] = ("consolidated", "standalone", "unstated")

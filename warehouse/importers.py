@@ -80,7 +80,7 @@ def _import_file(
 ) -> Imported:
     readers.require_file(path)
     sha256 = sha256_of(path)
-    known = one_row(connection, "SELECT kind, rows FROM snapshot WHERE sha256 = ?", [sha256])
+    known = one_row(connection, "SELECT kind, rows FROM snapshot WHERE source IS NULL AND sha256 = ?", [sha256])
     if known:
         if company is not None and readers.is_workbook(path):
             _require_same_company(connection, path, sha256, company)

@@ -20,7 +20,7 @@ from warehouse.errors import InputError
 from warehouse.files import make_folder
 
 # Entry k brings a warehouse from schema version k to k + 1: append, never edit.
-MIGRATIONS: tuple[str, ...] = ("schema.sql",)
+MIGRATIONS: tuple[str, ...] = ("schema.sql", "schema_2.sql")
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -249,3 +249,59 @@ def run_checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
             results.append(CheckResult(check, int(judged), int(failed)))
     connection.execute("DROP TABLE checked; DROP TABLE judged")
     return results
+
+
+# Tables of which every row comes from a source, and those that users' files share with sources.
+_SCRAPED = (
+    "crawl", "security", "identity_change", "constituent", "registered_company",
+    "moneycontrol_code", "filing", "announcement", "process", "insolvency_order",
+    "published_ratio", "quarantine", "debtor_match",
+)  # fmt: skip
+_SHARED = (
+    "statement_line", "insolvency_event", "macro", "alias", "index_member", "company", "snapshot",
+)  # fmt: skip
+# How and when a run went says nothing about the data.
+_UNCOUNTED = ("schema_version", "run", "crawl", "check_failure")
+
+
+def forget_scraped(connection: duckdb.DuckDBPyConnection) -> None:
+    """Delete every row that came from a source; what users imported stays."""
+    for table in _SCRAPED:
+        connection.execute(f"DELETE FROM {table}")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE scraped AS"
+        " SELECT snapshot_id FROM snapshot WHERE source IS NOT NULL"
+    )
+    for table in _SHARED:
+        connection.execute(
+            f"DELETE FROM {table} WHERE snapshot_id IN (SELECT snapshot_id FROM scraped)"
+        )
+
+
+def fingerprint(connection: duckdb.DuckDBPyConnection) -> str:
+    """A short hash of what the warehouse says, whenever and in whatever order it was loaded.
+
+    Two warehouses with the same rows have the same one, under one version of DuckDB. Numbers of
+    snapshots are replaced by what the snapshots are; times of loading do not count.
+    """
+    found = connection.execute(
+        "SELECT table_name, list(column_name ORDER BY column_index) FROM duckdb_columns()"
+        " WHERE NOT internal AND database_name = current_database() AND schema_name = 'main'"
+        " AND table_name IN (SELECT table_name FROM duckdb_tables() WHERE NOT temporary)"
+        " GROUP BY table_name ORDER BY table_name"
+    ).fetchall()
+    parts = []
+    for table, columns in found:
+        if table in _UNCOUNTED:
+            continue
+        told = [f"t.{c}" for c in columns if c not in ("snapshot_id", "loaded_at", "fetched_at")]
+        join = "" if table == "snapshot" else " LEFT JOIN snapshot s USING (snapshot_id)"
+        if "snapshot_id" in columns and join:
+            told += ["s.sha256", "s.name"]
+        from_ = f"FROM {table} t" + (join if "snapshot_id" in columns else "")
+        row = one_row(
+            connection,
+            f"SELECT count(*), coalesce(sum(hash({', '.join(told)})::HUGEINT), 0) {from_}",
+        )
+        parts.append(f"{table} {row}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

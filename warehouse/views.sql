@@ -2,14 +2,16 @@
 -- What stands behind a dollar sign is filled from the tables of items.py.
 
 -- stg_cell: one row per company, year end, basis and item. What was reported goes before what was
--- derived or estimated, a later filing before an earlier one, a later load before an earlier one.
+-- derived or estimated, a later filing before an earlier one, a user's file and a statement page
+-- before a summary of results, a later load before an earlier one. Interim figures are no years.
 CREATE OR REPLACE VIEW stg_cell AS
 SELECT company_id, fiscal_year_end, basis, item, value, months, source, note, filed_at
 FROM statement_line
-WHERE value IS NOT NULL
+WHERE value IS NOT NULL AND note <> 'interim'
 QUALIFY row_number() OVER (
     PARTITION BY company_id, fiscal_year_end, basis, item
     ORDER BY note = 'proxy', note = 'derived', filed_at DESC NULLS LAST,
+        coalesce(list_position(['moneycontrol', 'moneycontrol api', 'bse results'], source), 0),
         snapshot_id DESC, row_number DESC
 ) = 1;
 
@@ -48,6 +50,28 @@ FROM insolvency_event
 QUALIFY row_number() OVER (
     PARTITION BY company_id, company_name, event_type, event_date
     ORDER BY snapshot_id DESC, row_number DESC) = 1;
+
+-- universe: one row per company whose statements are wanted: a member of the index on any list, or
+-- one with an insolvency event that is no voluntary liquidation; and the codes it is known by.
+CREATE OR REPLACE VIEW universe AS
+WITH code AS (
+    SELECT company_id, max(alias) FILTER (WHERE kind = 'bse_code') AS bse_code
+    FROM alias GROUP BY company_id
+), moneycontrol AS (
+    SELECT a.company_id, m.code AS moneycontrol_code, m.slug AS moneycontrol_slug
+    FROM alias a JOIN moneycontrol_code m ON a.kind = 'moneycontrol_code' AND a.alias = m.code
+    QUALIFY row_number() OVER (
+        PARTITION BY a.company_id ORDER BY m.snapshot_id DESC, m.row_number DESC) = 1
+)
+SELECT c.company_id, c.company_name, c.nse_symbol, c.isin, code.bse_code, c.cin,
+    m.moneycontrol_code, m.moneycontrol_slug
+FROM company c
+LEFT JOIN code USING (company_id)
+LEFT JOIN moneycontrol m USING (company_id)
+WHERE c.in_nifty500 OR c.company_id IN (SELECT company_id FROM index_member)
+    OR c.company_id IN (
+        SELECT company_id FROM insolvency_event
+        WHERE company_id IS NOT NULL AND event_type <> 'voluntary_liquidation');
 
 -- statements: one row per company and fiscal year, the calendar year of the year end. Of two year
 -- ends in one calendar year the later one, unless it ends a period of under nine months; the check

@@ -1,0 +1,51 @@
+"""Identifiers of securities and companies, checked: ISIN (ISO 6166) and CIN."""
+
+from __future__ import annotations
+
+import re
+
+from scraping.parse import clean, quoted
+
+_ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
+# Listed or not, five digits of industry, state, year, kind of owner, number of registration.
+_CIN = re.compile(r"[LU][0-9]{5}[A-Z]{2}(1[89]|20)[0-9]{2}[A-Z]{3}[0-9]{6}")
+
+
+def isin_of(text: str | None) -> str:
+    """An ISIN in capitals, its check digit verified.
+
+    Raises:
+        ValueError: it is none.
+    """
+    isin = clean(text or "").upper()
+    if not _ISIN.fullmatch(isin):
+        raise ValueError(f"expected an ISIN, got {quoted(text)}")
+    if _luhn("".join(str(int(character, 36)) for character in isin)):
+        raise ValueError(f"expected an ISIN, got {quoted(text)}: its check digit is wrong")
+    return isin
+
+
+def _luhn(digits: str) -> int:
+    """Remainder of the sum by which a number with its check digit is judged: 0 if it is right."""
+    doubled = (int(digit) * (1 + at % 2) for at, digit in enumerate(reversed(digits)))
+    return sum(value // 10 + value % 10 for value in doubled) % 10
+
+
+def issuer_of(isin: str) -> str:
+    """What the ISINs of one issuer have in common: country, kind and number of the issuer.
+
+    The rest changes when shares are split or capital is reduced.
+    """
+    return isin[:7]
+
+
+def cin_of(text: str | None) -> str:
+    """A company identification number of the Indian register, in capitals.
+
+    Raises:
+        ValueError: it is none; numbers of partnerships and foreign companies are not.
+    """
+    cin = clean(text or "").upper()
+    if not _CIN.fullmatch(cin):
+        raise ValueError(f"expected a CIN such as L12345MH1994PLC012345, got {quoted(text)}")
+    return cin

@@ -1,0 +1,1 @@
+"""The sources: one module each, with SOURCE, crawl(fetch) and parse(snapshot)."""

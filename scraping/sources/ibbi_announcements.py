@@ -1,0 +1,438 @@
+"""IBBI: public announcements of insolvency processes, from its export and its listing.
+
+The export has the CIN, the listing the link to the document; a row of one may be the same
+announcement as a row of the other. What IBBI's pages have in common is here too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, timedelta, timezone
+from functools import partial
+from typing import cast
+from urllib.parse import urljoin, urlsplit
+
+from bs4 import Tag
+
+from scraping.fetch import Fetch
+from scraping.parse import clean, day, optional, optional_day, quoted, soup_of
+from scraping.source import Bad, Expect, Parsed, ParseError, Row, Snapshot, Source
+
+EXPORT = (
+    "Announcement Type",
+    "Date of Announcement",
+    "Last date of Submission",
+    "Name of Corporate Debtor",
+    "CIN No.",
+    "Name of Applicant",
+    "Name of Insolvency Professional",
+    "Address of Insolvency Professional",
+    "Remarks",
+)
+LISTING = (
+    "Type of PA",
+    "Date of Announcement",
+    "Last date of Submission",
+    "Name of Corporate Debtor",
+    "Name of Applicant",
+    "Name of Insolvency Professional",
+    "Public Announcement",
+    "Remarks",
+)
+# 2019: no type; by public code of that year, the address stood where it is a comment today.
+OLDER = (LISTING[1:], (*LISTING[1:6], "Address of Insolvency Professional", *LISTING[6:]))
+
+# The types that were seen. Another is kept as it is printed, and told.
+TYPES = frozenset(
+    {
+        "Public Announcement of Corporate Insolvency Resolution Process",
+        "Public Announcement of Liquidation Process",
+        "Public Announcement of Voluntary Liquidation Process",
+    }
+)
+
+SOURCE = Source(
+    name="ibbi_announcements",
+    publisher="Insolvency and Bankruptcy Board of India",
+    host="IBBI",
+    url="https://ibbi.gov.in/public-announcement",
+    terms=(
+        "its policy permits reproduction with acknowledgement; no captcha is reported; some report"
+        " that addresses of cloud providers are refused"
+    ),
+    cadence_days=1,
+    stage=1,
+    table="announcement",
+    columns={
+        "Announcement Type": "announcement_type",
+        "Type of PA": "announcement_type",
+        "Date of Announcement": "announced_on",
+        "Last date of Submission": "claims_until",
+        "Name of Corporate Debtor": "debtor_name",
+        "CIN No.": "cin",
+        "Name of Applicant": "applicant",
+        "Name of Insolvency Professional": "professional",
+        "Public Announcement": "pdf_url",
+        "Remarks": "remarks",
+    },
+    ignored=("Address of Insolvency Professional",),
+    # 14,835 announcements in September 2026: a much shorter export was cut.
+    # The address is in the key so that a row of the listing is no change of one of the export.
+    expect=Expect(
+        min_rows=10_000,
+        unique=("announcement_type", "announced_on", "debtor_name", "professional", "pdf_url"),
+    ),
+    standing="reported",
+)
+
+FIRST_DAY = date(2016, 12, 1)  # the Code's provisions on companies are in force from here
+RECENT = timedelta(days=90)  # how far the listing is read where the export brought the rest
+MAX_PAGES = 2_000
+PAGE_ROWS = 20
+
+# Reasons in the quarantine, the same text for each row, so that they can be counted.
+WRONG_FIELDS = "wrong number of fields"
+NOT_UTF8 = "not UTF-8 text"
+NO_TYPE = "no announcement type"
+NO_DEBTOR = "no debtor name"
+BAD_DAY = "impossible date"
+# With these the row is kept and the field is NULL.
+MALFORMED_CIN = "malformed CIN"
+MALFORMED_DEADLINE = "malformed last date of submission"
+
+_CIN = re.compile(r"[LU][0-9]{5}[A-Z]{2}([0-9]{4})[A-Z]{3}[0-9]{6}")
+_INDIA = timezone(timedelta(hours=5, minutes=30))
+_QUOTED_PDF = re.compile(r"""['"]((?:https?:/)?/[^'"]+\.pdf)['"]""", re.IGNORECASE)
+
+
+def crawl(fetch: Fetch) -> None:
+    """The export; then the listing, newest first, back to `fetch.since`.
+
+    Without `fetch.since` the listing is read for the 90 days before its newest announcement, or
+    whole if the export failed.
+    """
+    exported: list[Snapshot] = []
+    with fetch.tolerate("the export of announcements"):
+        exported.append(_export(fetch))
+    with fetch.tolerate("the listing of announcements"):
+        back = RECENT if exported else None
+        follow(fetch, "pages of announcements", partial(_page, fetch), fetch.since, back)
+
+
+def _export(fetch: Fetch) -> Snapshot:
+    query = {"ann": "", "title": "", "date": "", "export_excel": "export_excel"}
+    snapshot = fetch.get("/public-announcement", query, kind="text", about={"document": "export"})
+    if not parse(snapshot).rows:
+        raise ParseError(f"{snapshot.url}: expected announcements, got none that can be read")
+    return snapshot
+
+
+def _page(fetch: Fetch, number: int) -> Page:
+    # The pager's own links drop `sort` and `direction`, so each address is built here.
+    query = {
+        "ann": "",
+        "title": "",
+        "date": "",
+        "page": str(number),
+        "sort": "FLD_PA_ANNOUNCE_DATE",
+        "direction": "desc",
+    }
+    snapshot = fetch.get("/public-announcement", query, kind="html", about={"document": "listing"})
+    return page_of(snapshot, parse(snapshot), "announced_on")
+
+
+def parse(snapshot: Snapshot) -> Parsed:
+    """One row per announcement of the export or of a page of the listing.
+
+    `about["document"]` says which of the two; `about["type"]` gives the type for a page of 2019's
+    layout, which does not print it. A malformed CIN or last date is NULL in its row, and noted.
+
+    Raises:
+        ParseError: neither document, or not in a known layout.
+    """
+    document = snapshot.about.get("document")
+    if document == "export":
+        return _parse_export(snapshot)
+    if document == "listing":
+        return _parse_listing(snapshot)
+    raise ParseError(f"{snapshot.url}: expected export or listing, got {quoted(document)}")
+
+
+def _parse_export(snapshot: Snapshot) -> Parsed:
+    # The text is not quoted, so no reader of CSV is needed, and one line that is not UTF-8 or
+    # holds a stray line break costs that line only.
+    lines = [line for line in snapshot.body.splitlines() if line.strip()]
+    first = lines[0] if lines else b""
+    header = _cells(first.removeprefix(b"\xef\xbb\xbf"))
+    if header is None or tuple(map(clean, header)) != EXPORT:
+        raise ParseError(
+            f"{snapshot.url}: expected the tab-separated columns {', '.join(EXPORT)},"
+            f" got {quoted(first[:150])}"
+        )
+    good: list[tuple[int, list[str]]] = []
+    broken: list[Bad] = []
+    for number, line in enumerate(lines[1:], 1):
+        if (cells := _cells(line)) is None:
+            broken.append(Bad(number, NOT_UTF8, repr(line)[:2000]))
+        else:
+            good.append((number, cells))
+    parsed = _collect(EXPORT, good, snapshot)
+    return Parsed(parsed.rows, broken + parsed.bad, parsed.notices)
+
+
+def _cells(line: bytes) -> list[str] | None:
+    """Fields of a line of the export; None if it is not UTF-8."""
+    try:
+        return line.decode().split("\t")
+    except UnicodeDecodeError:
+        return None
+
+
+def _parse_listing(snapshot: Snapshot) -> Parsed:
+    header, rows = table_of(snapshot, "table.cols-4", (LISTING, *OLDER))
+    named = enumerate((_listed(header, row) for row in rows), 1)
+    if header == LISTING:
+        return _collect(LISTING, named, snapshot)
+    kind = snapshot.about.get("type", "")
+    return _collect(("Type of PA", *header), ((n, [kind, *cells]) for n, cells in named), snapshot)
+
+
+def _listed(header: Sequence[str], row: Sequence[Tag]) -> list[str]:
+    """Texts of a row's cells; of the cell of the document, its address."""
+    at = header.index("Public Announcement")
+    cells = [cell.get_text() for cell in row]
+    if len(row) == len(header):
+        cells[at] = pdf_of(row[at], SOURCE.url) or ""
+    return cells
+
+
+def _collect(
+    names: Sequence[str], rows: Iterable[tuple[int, list[str]]], snapshot: Snapshot
+) -> Parsed:
+    """Convert numbered rows of cells; what is not understood is quarantined."""
+    today = india_day(snapshot)
+    good: list[Row] = []
+    bad: list[Bad] = []
+    for number, cells in rows:
+        record = {
+            SOURCE.columns[name]: cell
+            for name, cell in zip(names, cells, strict=False)
+            if name in SOURCE.columns
+        }
+        try:
+            if len(cells) != len(names):
+                raise ValueError(WRONG_FIELDS)
+            row, notes = _convert(record, today)
+        except ValueError as error:
+            notes = [str(error)]
+        else:
+            good.append(row)
+        bad += (Bad(number, note, content_of(cells)) for note in notes)
+    return Parsed(good, bad, tuple(_unknown_types(good)))
+
+
+def _convert(record: Mapping[str, str], today: date) -> tuple[Row, list[str]]:
+    """A row, and what is to be noted about it.
+
+    Raises:
+        ValueError: no type, no debtor or an impossible date; its text is the reason.
+    """
+    row: Row = {
+        "announcement_type": must(record["announcement_type"], NO_TYPE),
+        "announced_on": possible_day(record["announced_on"], "%d-%m-%Y", today),
+        "debtor_name": must(record["debtor_name"], NO_DEBTOR),
+        "applicant": optional(record["applicant"]),
+        "professional": optional(record["professional"]),
+        "remarks": optional(record["remarks"]),
+        "pdf_url": record.get("pdf_url") or None,
+    }
+    notes = []
+    printed = optional(record.get("cin"))
+    row["cin"] = cin_of(printed, today.year)
+    if printed and row["cin"] is None:
+        notes.append(MALFORMED_CIN)
+    try:
+        row["claims_until"] = optional_day(record["claims_until"], "%d-%m-%Y")
+    except ValueError:
+        row["claims_until"] = None
+        notes.append(MALFORMED_DEADLINE)
+    return row, notes
+
+
+def _unknown_types(rows: Iterable[Row]) -> Iterator[str]:
+    """One line per row of an unknown type: the same lines are counted where they are shown."""
+    for row in rows:
+        if row["announcement_type"] not in TYPES:
+            yield f"announcement type not known: {quoted(row['announcement_type'])}"
+
+
+# What the pages of IBBI have in common.
+
+
+def cin_of(text: str | None, year: int) -> str | None:
+    """A company's identification number in capitals without spaces; None if it is not one.
+
+    Args:
+        text: as printed.
+        year: the latest year in which the company may have been registered.
+    """
+    cin = "".join((text or "").upper().split())
+    found = _CIN.fullmatch(cin)
+    return cin if found and 1850 <= int(found[1]) <= year else None
+
+
+def india_day(snapshot: Snapshot) -> date:
+    """The day in India on which a document was fetched; a time without a zone is UTC."""
+    at = snapshot.fetched_at
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(_INDIA).date()
+
+
+def possible_day(text: str, form: str, today: date) -> date:
+    """A date from the start of the Code to today.
+
+    Raises:
+        ValueError: it is another, or none; its text is `BAD_DAY`.
+    """
+    try:
+        found = day(text, form)
+    except ValueError:
+        raise ValueError(BAD_DAY) from None
+    if not FIRST_DAY <= found <= today:
+        raise ValueError(BAD_DAY)
+    return found
+
+
+def must(text: str, reason: str) -> str:
+    """Clean text that must be there.
+
+    Raises:
+        ValueError: it is not; its text is `reason`.
+    """
+    cleaned = optional(text)
+    if cleaned is None:
+        raise ValueError(reason)
+    return cleaned
+
+
+def content_of(cells: Iterable[str]) -> str:
+    """Cells as the quarantine keeps them."""
+    return json.dumps([clean(cell) for cell in cells], ensure_ascii=False)[:2000]
+
+
+def table_of(
+    snapshot: Snapshot, selector: str, layouts: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], list[list[Tag]]]:
+    """Header and rows of cells of a page's one table.
+
+    Raises:
+        ParseError: no such table or several, a header that is none of `layouts`, or no rows.
+    """
+    tables = soup_of(snapshot, "table").select(selector)
+    if len(tables) != 1:
+        raise ParseError(f"{snapshot.url}: expected one {selector}, got {len(tables)}")
+    header = tuple(clean(cell.get_text()) for cell in tables[0].find_all("th"))
+    if header not in layouts:
+        raise ParseError(
+            f"{snapshot.url}: the format has changed: expected the columns"
+            f" {', '.join(layouts[0])}, got {quoted(header)}"
+        )
+    cells = (row.find_all("td", recursive=False) for row in tables[0].find_all("tr"))
+    rows = [list(row) for row in cells if row]
+    if not rows:
+        raise ParseError(f"{snapshot.url}: expected rows in {selector}, got none")
+    return header, rows
+
+
+def pdf_of(cell: Tag, page: str) -> str | None:
+    """Address of the document that a cell links to, by `href` or in an `onclick`; http(s) only."""
+    for link in cell.find_all("a"):
+        href = str(link.get("href") or "").strip()
+        if not (link.has_attr("download") or href.lower().endswith(".pdf")):
+            found = _QUOTED_PDF.search(str(link.get("onclick") or ""))
+            href = found[1] if found else ""
+        if href and (address := _absolute(page, href)):
+            return address
+    return None
+
+
+def _absolute(page: str, href: str) -> str | None:
+    try:
+        address = urljoin(page, href)
+        parts = urlsplit(address)
+    except ValueError:  # as "http://[x"
+        return None
+    return address if parts.scheme in {"http", "https"} and parts.netloc else None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a listing that is sorted newest first.
+
+    Attributes:
+        parsed: its rows.
+        days: their dates.
+        more: whether there is a next page.
+    """
+
+    parsed: Parsed
+    days: tuple[date, ...]
+    more: bool
+
+
+def page_of(snapshot: Snapshot, parsed: Parsed, dated: str) -> Page:
+    """The page, with the dates of its column `dated`.
+
+    Raises:
+        ParseError: a full page without a pager: the format has changed.
+    """
+    soup = soup_of(snapshot, "ul")
+    if len(parsed.rows) >= PAGE_ROWS and not soup.select("ul.pagination"):
+        raise ParseError(f"{snapshot.url}: expected ul.pagination on a full page, got none")
+    more = bool(soup.select("ul.pagination li.next:not(.disabled) a[rel~=next]"))
+    return Page(parsed, tuple(cast("date", row[dated]) for row in parsed.rows), more)
+
+
+def follow(
+    fetch: Fetch,
+    label: str,
+    ask: Callable[[int], Page],
+    since: date | None,
+    back: timedelta | None,
+) -> None:
+    """Fetch a listing's pages until one reaches back before `since`, or the last.
+
+    A page that fails is recorded and passed over; three in a row end the listing.
+
+    Args:
+        fetch: the crawl.
+        label: what is listed, for progress and messages.
+        ask: fetches and reads the page of this number.
+        since: the earliest day that is wanted.
+        back: without `since`, how far before the first date; None for all there is.
+
+    Raises:
+        ParseError: a page is the same as the one before, or they do not end.
+    """
+    before: Page | None = None
+    failures = 0
+    for number in fetch.each(range(1, MAX_PAGES + 1), label):
+        asked: list[Page] = []
+        with fetch.tolerate(f"{label}, page {number}"):
+            asked.append(ask(number))
+        if not asked:
+            failures += 1
+            if failures == 3:
+                return
+            continue
+        failures, page = 0, asked[0]
+        if before is not None and page.parsed == before.parsed:
+            raise ParseError(f"{label}: page {number} is the same as the one before it")
+        if since is None and back is not None and page.days:
+            since = max(page.days) - back
+        if not page.more or (since and page.days and min(page.days) < since):
+            return
+        before = page
+    raise ParseError(f"{label}: expected at most {MAX_PAGES:,} pages, got a next one")
