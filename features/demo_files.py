@@ -11,7 +11,9 @@ import pyarrow as pa
 from features.demo_firm import LAST_YEAR, SECTORS, Array, Arrays, Run, total
 from warehouse.items import ITEMS
 
-COLUMNS: Final = tuple(item.name for item in ITEMS)
+# Simulated firms have neither associates nor operations that they give up.
+ABSENT: Final = ("share_of_associates", "discontinued_operations")
+COLUMNS: Final = tuple(item.name for item in ITEMS if item.name not in ABSENT)
 # The Insolvency Code's cases start in 2017; new ones were suspended for a year of the pandemic.
 ADMISSIONS: Final = (np.datetime64("2017-01-01"), np.datetime64("2024-12-31"))
 SUSPENDED: Final = (np.datetime64("2020-03-25"), np.datetime64("2021-03-24"))

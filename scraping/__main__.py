@@ -19,6 +19,7 @@ from warehouse.errors import InputError, exits_with_2
 from warehouse.readers import require_file
 
 FILE = click.Path(path_type=Path)
+_SHOWN = 3  # failures of a source that are printed; the run's file has more
 _MAX_LIST_BYTES = 10 * 1024**2
 
 
@@ -164,8 +165,11 @@ def _print_summary(summary: Summary) -> None:
         view.add_row(outcome.source, outcome.state, *_counts(outcome))
     console.print(view)
     for outcome in summary.sources:
-        for message in outcome.messages:
-            console.print(f"{outcome.source}: {message}", style="red" if outcome.rows else "")
+        for message in outcome.messages[:_SHOWN]:
+            console.print(f"{outcome.source}: {message}", style="red")
+        more = max(outcome.failed_documents - _SHOWN, 0)
+        if more:
+            console.print(f"{outcome.source}: and {more:,} more failed documents, see data/runs")
     if summary.matched:
         words = ", ".join(f"{count:,} {what}" for what, count in summary.matched.items())
         console.print(f"matching: {words}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,12 +18,14 @@ import requests
 import tenacity
 from protego import Protego
 from pyrate_limiter import Limiter, Rate
+from requests.exceptions import InvalidSchema, InvalidURL
 from urllib3.exceptions import HTTPError
 
 from scraping.hosts import HOSTS, address, base_url, host_named, is_loopback
 from scraping.parse import quoted
-from scraping.snapshots import Crawl, read, redacted
+from scraping.snapshots import Crawl, read, redacted, secrets_of
 from scraping.source import ONCE, FetchError, Host, Kind, ParseError, Snapshot, Source
+from scraping.transport import Deadline, DeadlineAdapter
 
 T = TypeVar("T")
 
@@ -35,6 +37,15 @@ LONGEST_WAIT = 300.0
 IN_A_ROW = 10
 _CHUNK = 64 * 1024
 _SMALL_PAGE = 30_000
+_ROBOTS_BYTES = 512 * 1024  # as much as RFC 9309 asks to read
+_PORTS = {"http": 80, "https": 443}
+_PAGE = (b"<!doctype html", b"<html", b"<head", b"<body")
+_STARTS: Mapping[Kind, tuple[bytes, ...]] = {
+    "html": (b"<",),
+    "xml": (b"<",),
+    "json": (b"{", b"["),
+}
+_ENDS: Mapping[Kind, tuple[bytes, ...]] = {"xml": (b">",), "json": (b"}", b"]")}
 _BLOCKED = (
     "captcha",
     "access denied",
@@ -57,11 +68,36 @@ class PassingError(FetchError):
         self.wait = wait
 
 
+class StoppedError(FetchError):
+    """The run was interrupted."""
+
+
+class GivenUpError(FetchError):
+    """A source failed too often in a row."""
+
+
+class _RedirectError(FetchError):
+    """A redirect that is not followed."""
+
+
+class _NoSecrets(logging.Filter):
+    """Keeps the values of secret parameters out of what is logged."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redacted(record.getMessage()), ()
+        return True
+
+
+# They log the address of every request when debugging, and that of an odd answer always.
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_NoSecrets())
+
+
 def user_agent() -> str:
     """Who we are, with `SCRAPING_CONTACT` (an address or page) for the sites' operators."""
     contact = os.environ.get("SCRAPING_CONTACT", "").strip()
-    if not contact.isprintable():
-        raise FetchError("SCRAPING_CONTACT: expected an e-mail address or URL on one line")
+    if not (contact.isprintable() and contact.isascii()):
+        raise FetchError("SCRAPING_CONTACT: expected an e-mail address or URL, in ASCII, one line")
     return f"{AGENT} (+{contact})" if contact else AGENT
 
 
@@ -77,33 +113,57 @@ def deadline() -> float:
     return seconds
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Nowhere: redirects are followed by us.
+
+        The base class would read all of a redirect's body here, whatever its size.
+        """
+        return None
+
+
 class _Gate:
     """A host as this process uses it: one request at a time, spaced, with its cookies."""
 
     def __init__(self, host: Host) -> None:
         self.host, self.base = host, base_url(host)
         self.lock = threading.RLock()
-        self.session = requests.Session()
+        self.session = _Session()
         self.session.trust_env = not is_loopback(self.base)
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, DeadlineAdapter())
         self.session.headers.update({"User-Agent": user_agent(), **host.headers})
         self.robots: Protego | None = None
         self.warm = False
-        self.limiter = self._limiter(0.0 if is_loopback(self.base) else host.seconds)
+        self.seconds = 0.0 if is_loopback(self.base) else host.seconds
+        self._limiter: Limiter | None = None
 
-    def _limiter(self, seconds: float) -> Limiter | None:
-        return Limiter(Rate(1, int(seconds * 1000))) if seconds else None
+    def close(self) -> None:
+        """Close the connections."""
+        self.session.close()
+        if self._limiter is not None:
+            self._limiter.close()
 
     def obey(self, robots: Protego) -> None:
         """Keep to a site's rules; a delay it asks for is kept where it is longer than ours."""
         self.robots = robots
         asked = robots.crawl_delay(AGENT) or 0.0
         if asked > self.host.seconds and not is_loopback(self.base):
-            self.limiter = self._limiter(min(asked, LONGEST_WAIT))
+            self.seconds = min(asked, LONGEST_WAIT)
+            self._limiter = None
+
+    def require_allowed(self, url: str) -> None:
+        """Refuse what robots.txt forbids; until that is there, it itself is asked for."""
+        asked = self.host.base_url + url.removeprefix(self.base)
+        if self.robots is not None and not self.robots.can_fetch(asked, AGENT):
+            raise FetchError(f"{redacted(url)}: forbidden to us by the site's robots.txt")
 
     def wait(self) -> None:
         """Sleep until the host may be asked again."""
-        if self.limiter is not None:
-            self.limiter.try_acquire(self.host.name)
+        if self.seconds and self._limiter is None:
+            self._limiter = Limiter(Rate(1, max(int(self.seconds * 1000), 1)))
+        if self._limiter is not None:
+            self._limiter.try_acquire(self.host.name)
 
 
 class Web:
@@ -116,7 +176,7 @@ class Web:
     def close(self) -> None:
         """Close all connections."""
         for gate in self._gates.values():
-            gate.session.close()
+            gate.close()
 
     def __enter__(self) -> Web:
         return self
@@ -124,50 +184,70 @@ class Web:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def document(self, host: Host, url: str, kind: Kind) -> requests.Response:
+    def document(
+        self, host: Host, url: str, kind: Kind, stop: threading.Event | None = None
+    ) -> requests.Response:
         """A document that is whole and of its kind; `content` is decoded and bounded.
+
+        Args:
+            host: whose it is.
+            url: its address.
+            kind: what it must be.
+            stop: when it is set, no more attempts are made.
 
         Raises:
             FetchError: it could not be had after retries, or robots.txt forbids it.
         """
-        gate = self._gates[host.name]
+        gate, stop = self._gates[host.name], stop or threading.Event()
         with gate.lock:
-            self._require_allowed(gate, url)
-            return self._retried(gate, lambda: self._attempt(gate, url, kind))
+            if gate.robots is None:
+                gate.obey(self._robots(gate, stop))
+            return self._retried(gate, stop, lambda: self._attempt(gate, url, kind))
 
-    def _retried(self, gate: _Gate, attempt: Callable[[], requests.Response]) -> requests.Response:
+    def _retried(
+        self, gate: _Gate, stop: threading.Event, attempt: Callable[[], requests.Response]
+    ) -> requests.Response:
         start = 0.02 if is_loopback(gate.base) else 2.0
-        backoff = tenacity.wait_exponential_jitter(initial=start, max=60, jitter=start)
+        backoff = tenacity.wait_combine(
+            tenacity.wait_exponential(multiplier=start, max=60), tenacity.wait_random(0, start)
+        )
 
         def pause(state: tenacity.RetryCallState) -> float:
             failure = state.outcome.exception() if state.outcome else None
             return max(backoff(state), failure.wait if isinstance(failure, PassingError) else 0.0)
 
+        def unless_stopped() -> requests.Response:
+            if stop.is_set():
+                raise StoppedError(f"{gate.host.name}: stopped")
+            return attempt()
+
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(PassingError),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=pause,
+            sleep=tenacity.sleep_using_event(stop),
             reraise=True,
-        )(attempt)
+        )(unless_stopped)
 
-    def _require_allowed(self, gate: _Gate, url: str) -> None:
-        if gate.robots is None:
-            gate.obey(self._retried_robots(gate))
-        if gate.robots is not None and not gate.robots.can_fetch(url, AGENT):
-            raise FetchError(f"{redacted(url)}: forbidden to us by the site's robots.txt")
+    def _robots(self, gate: _Gate, stop: threading.Event) -> Protego:
+        """The host's robots.txt; where it has none everything is allowed (RFC 9309).
 
-    def _retried_robots(self, gate: _Gate) -> Protego:
-        """The host's robots.txt; where it has none everything is allowed (RFC 9309)."""
+        One that is elsewhere, or behind too many redirects, counts as none.
+        """
         url = gate.base + "/robots.txt"
 
         def attempt() -> requests.Response:
             response = self._send(gate, url)
             if response.status_code >= 500 or response.status_code == 429:
-                raise PassingError(f"{url}: answered {response.status_code}", _asked_wait(response))
+                raise _refusal(url, response)
             return response
 
-        response = self._retried(gate, attempt)
-        return Protego.parse(response.text if response.status_code == 200 else "")
+        try:
+            response = self._retried(gate, stop, attempt)
+        except _RedirectError:
+            return Protego.parse("")
+        rules = response.content[:_ROBOTS_BYTES] if response.status_code == 200 else b""
+        return Protego.parse(rules.decode("utf-8-sig", "replace"))
 
     def _warm_up(self, gate: _Gate) -> None:
         """Fetch the page that sets the cookies, once per session."""
@@ -176,6 +256,7 @@ class Web:
             gate.warm = True
 
     def _attempt(self, gate: _Gate, url: str, kind: Kind) -> requests.Response:
+        gate.require_allowed(url)  # before a warm-up is fetched for nothing
         self._warm_up(gate)
         response = self._send(gate, url)
         _require_status(gate, url, response)
@@ -185,94 +266,139 @@ class Web:
     def _send(self, gate: _Gate, url: str) -> requests.Response:
         """One request, with redirects followed on the same host only."""
         for _ in range(MAX_REDIRECTS + 1):
+            gate.require_allowed(url)
             gate.wait()
             response = self._bounded(gate, url)
             if not response.is_redirect:
                 return response
-            url = _same_host(url, urljoin(url, response.headers["Location"]))
-        raise FetchError(f"{redacted(url)}: more than {MAX_REDIRECTS} redirects")
+            url = _same_host(url, response.headers["Location"])
+        raise _RedirectError(f"{redacted(url)}: more than {MAX_REDIRECTS} redirects")
 
     def _bounded(self, gate: _Gate, url: str) -> requests.Response:
         """Request and body, within the deadline and the size limit."""
-        began = time.monotonic()
-        try:
-            with gate.session.get(
-                url, stream=True, allow_redirects=False, timeout=min(30.0, self._deadline)
-            ) as response:
-                body = bytearray()
-                while chunk := response.raw.read1(_CHUNK, decode_content=True):
-                    body += chunk
-                    if len(body) > MAX_BYTES:
-                        raise FetchError(f"{redacted(url)}: more than {MAX_BYTES:,} bytes")
-                    if time.monotonic() - began > self._deadline:
-                        raise PassingError(f"{redacted(url)}: not whole after {self._deadline:g} s")
-                response._content = bytes(body)
-                return response
-        except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:
-            raise PassingError(f"{redacted(url)}: broken off: {_short(error)}") from None
-        except requests.RequestException as error:
-            raise FetchError(f"{redacted(url)}: {_short(error)}") from None
+        timeout = min(30.0, self._deadline)
+        broken: Exception | None = None
+        with Deadline(self._deadline) as until:
+            try:
+                with gate.session.get(
+                    url, stream=True, allow_redirects=False, timeout=timeout
+                ) as response:
+                    response._content = _body(url, response)
+            except (InvalidURL, InvalidSchema) as error:
+                raise FetchError(_said(url, _short(url, error))) from None
+            except (requests.RequestException, HTTPError, OSError) as error:
+                broken = error
+        if until.passed:
+            raise PassingError(_said(url, f"not whole after {self._deadline:g} s"))
+        if broken is not None:
+            raise PassingError(_said(url, f"broken off: {_short(url, broken)}"))
+        return response
 
 
-def _short(error: Exception) -> str:
-    return quoted(str(error))[:160]
+def _body(url: str, response: requests.Response) -> bytes:
+    """The decoded body; reads no more of it than the limit."""
+    body = bytearray()
+    while chunk := response.raw.read1(_CHUNK, decode_content=True):
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise FetchError(_said(url, f"more than {MAX_BYTES:,} bytes"))
+    return bytes(body)
 
 
-def _same_host(url: str, target: str) -> str:
-    here, there = urlsplit(url), urlsplit(target)
-    if (here.hostname, here.port) != (there.hostname, there.port):
-        raise FetchError(f"{redacted(url)}: redirects to another host, {there.hostname}; refused")
+def _said(url: str, what: str) -> str:
+    return f"{redacted(url)}: {what}"
+
+
+def _short(url: str, text: object, length: int = 160) -> str:
+    """What came from outside, short, printable, and without the secrets of the address."""
+    told = redacted(str(text))
+    for secret in secrets_of(url):
+        told = told.replace(secret, "***")
+    return quoted(told)[:length]
+
+
+def _came(url: str, body: bytes) -> str:
+    return _short(url, body[:400].decode("utf-8", "replace"), 80)
+
+
+def _same_host(url: str, location: str) -> str:
+    """Where a redirect leads.
+
+    Raises:
+        FetchError: to another host, or out of https.
+    """
+    try:
+        target = urljoin(url, location)
+        here, there = urlsplit(url), urlsplit(target)
+        ports = [parts.port or _PORTS.get(parts.scheme) for parts in (here, there)]
+    except ValueError:
+        raise _RedirectError(_said(url, f"redirects to {_short(url, location)}")) from None
     if here.scheme == "https" and there.scheme != "https":
-        raise FetchError(f"{redacted(url)}: redirects from https to {there.scheme}; refused")
+        raise _RedirectError(_said(url, f"redirects from https to {there.scheme}; refused"))
+    upgraded = (here.scheme, there.scheme, *ports) == ("http", "https", 80, 443)
+    if here.hostname != there.hostname or not (ports[0] == ports[1] or upgraded):
+        raise _RedirectError(_said(url, f"redirects to another host, {there.netloc}; refused"))
     return target
 
 
 def _asked_wait(response: requests.Response) -> float:
     """Seconds of a Retry-After header, in either of its forms."""
     text = response.headers.get("Retry-After", "").strip()
-    if text.isdigit():
+    if text.isdecimal():
         return float(text)
     try:
         return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
+
+
+def _refusal(url: str, response: requests.Response, why: str = "") -> FetchError:
+    """The error for an answer after which another attempt may succeed, if it is not too far off."""
+    where, wait = f"answered {response.status_code}{why}", _asked_wait(response)
+    if wait > LONGEST_WAIT:
+        return FetchError(_said(url, f"{where}, and asks to come back in {wait:.0f} s"))
+    return PassingError(_said(url, where), wait)
 
 
 def _require_status(gate: _Gate, url: str, response: requests.Response) -> None:
     status = response.status_code
     if status == 200:
         return
-    where = f"{redacted(url)}: answered {status}"
-    wait = _asked_wait(response)
-    if wait > LONGEST_WAIT:
-        raise FetchError(f"{where} and asks to come back in {wait:.0f} s")
     if status in (401, 403):
         gate.warm = False  # the cookies may have run out: get new ones before trying again
         gate.session.cookies.clear()
-        raise PassingError(
-            f"{where}: the site refuses us; try later, or from another network", wait
-        )
+        raise _refusal(url, response, ": the site refuses us; try later, or from another network")
     if status in (408, 425, 429) or status >= 500:
-        raise PassingError(where, wait)
-    raise FetchError(where)
+        raise _refusal(url, response)
+    raise FetchError(_said(url, f"answered {status}"))
 
 
 def _require_kind(url: str, response: requests.Response, kind: Kind) -> None:
     """Refuse what is no document of the kind, such as a captcha that answers 200."""
     body = response.content.lstrip(b"\xef\xbb\xbf \t\r\n")
-    head = body[:200].lower()
-    is_page = head.startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
-    starts = {"json": (b"{", b"["), "xml": (b"<",), "html": (b"<",)}.get(kind)
-    came = quoted(body[:80])
     if not body:
-        raise PassingError(f"{redacted(url)}: expected {kind}, got nothing")
-    if is_page and (kind != "html" or _looks_blocked(body)):
-        raise PassingError(f"{redacted(url)}: expected {kind}, got a page that blocks us: {came}")
-    if starts and not body.startswith(starts):
-        raise PassingError(f"{redacted(url)}: expected {kind}, got {came}")
-    framed = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
-    if kind == "html" and not framed and b"</html" not in body[-2000:].lower():
-        raise PassingError(f"{redacted(url)}: the page breaks off before its end")
+        raise PassingError(_said(url, f"expected {kind}, got nothing"))
+    if _looks_blocked(body) if kind == "html" else body[:200].lower().startswith(_PAGE):
+        came = f"a page that blocks us: {_came(url, body)}"
+        raise PassingError(_said(url, f"expected {kind}, got {came}"))
+    starts = _STARTS.get(kind)
+    if (starts and not body.startswith(starts)) or (kind == "csv" and body.startswith(b"<")):
+        raise PassingError(_said(url, f"expected {kind}, got {_came(url, body)}"))
+    if not _is_framed(response) and not _ends_well(body, kind):
+        raise PassingError(_said(url, f"the {kind} breaks off before its end"))
+
+
+def _is_framed(response: requests.Response) -> bool:
+    """Whether the answer said how long it is, so that a shorter one was noticed."""
+    chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+    return chunked or "Content-Length" in response.headers
+
+
+def _ends_well(body: bytes, kind: Kind) -> bool:
+    tail = body[-2000:].rstrip(b" \t\r\n\0")
+    if kind == "html":
+        return b"</html" in tail.lower()
+    return tail.endswith(_ENDS.get(kind, b""))
 
 
 def _looks_blocked(body: bytes) -> bool:
@@ -339,12 +465,14 @@ class Fetch:
         known, url = address(host_named(host or self.source.host), path)
         if params:
             url += ("&" if "?" in url else "?") + urlencode(params)
-        self.progress.documents += 1
         stored = self.crawl.find(url, once=once)
         if stored is not None:
+            snapshot = read(stored)
+            self.progress.documents += 1
             self.progress.reused += 1
-            return read(stored)
-        response = self.web.document(known, url, kind)
+            return snapshot
+        response = self.web.document(known, url, kind, self.stop)
+        self.progress.documents += 1
         body = response.content
         return self.crawl.save(
             Snapshot(
@@ -376,7 +504,7 @@ class Fetch:
         """
         try:
             yield
-        except StoppedError:
+        except (StoppedError, GivenUpError):
             raise
         except (FetchError, ParseError) as error:
             self.failures.append(f"{what}: {error}")
@@ -387,11 +515,3 @@ class Fetch:
                 ) from None
         else:
             self._row = 0
-
-
-class StoppedError(FetchError):
-    """The run was interrupted."""
-
-
-class GivenUpError(FetchError):
-    """A source failed too often in a row."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from scraping.parse import quoted
 from scraping.source import FetchError, Host
 from warehouse.errors import InputError
 
@@ -47,14 +48,33 @@ def base_url(host: Host) -> str:
     """Where the host is asked: its own address, or `SCRAPING_BASE_URL_<name>`.
 
     Raises:
-        InputError: the setting is no http or https address.
+        InputError: the setting is no http or https address of a host and, it may be, a path.
     """
     setting = f"SCRAPING_BASE_URL_{host.name}"
     base = (os.environ.get(setting) or host.base_url).rstrip("/")
-    parts = urlsplit(base)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"{setting}: expected an address like {host.base_url}, got {base!r}")
+    if not _is_base(base):
+        raise InputError(f"{setting}: expected an address like {host.base_url}, got {quoted(base)}")
     return base
+
+
+def _is_base(base: str) -> bool:
+    try:
+        parts = urlsplit(base)
+        port = parts.port
+    except ValueError:
+        return False
+    return (
+        parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and port != 0
+        and not (parts.query or parts.fragment or "@" in parts.netloc)
+        and _is_plain(base)
+    )
+
+
+def _is_plain(address: str) -> bool:
+    """Whether an address has nothing that one reader of it may take for another thing."""
+    return address.isprintable() and address == address.strip() and "\\" not in address
 
 
 def is_loopback(url: str) -> bool:
@@ -66,15 +86,22 @@ def address(host: Host, path: str) -> tuple[Host, str]:
     """Host and URL of `path`: below the host's base, or absolute on any of the known hosts.
 
     A document may name another document by its public address; that one is fetched from wherever
-    its host is pointed at, and an address of an unknown host is refused.
+    its host is pointed at, and an address of an unknown host is refused. What stands behind a `#`
+    is no part of a request and is left out.
 
     Raises:
-        FetchError: the address is not of a known host.
+        FetchError: the address is not of a known host, or not plain: it has control characters,
+            backslashes, or `..` for a folder.
     """
-    if path.startswith("/") and not path.startswith("//"):
-        return host, base_url(host) + path
-    for known in HOSTS:
-        for base in (base_url(known), known.base_url):
-            if path.startswith(base + "/"):
-                return known, base_url(known) + path[len(base) :]
-    raise FetchError(f"{path}: not a path, nor an address of a known host; refused")
+    asked = path.partition("#")[0]
+    folders = unquote(asked.partition("?")[0]).replace("\\", "/").split("/")
+    if not _is_plain(asked) or ".." in folders:
+        raise FetchError(f"{quoted(path)}: not a plain address; refused")
+    if asked.startswith("/") and not asked.startswith("//"):
+        return host, base_url(host) + asked
+    bases = [(base, known) for known in HOSTS for base in (base_url(known), known.base_url)]
+    bases.sort(key=lambda each: (len(each[0]), each[1] == host), reverse=True)
+    for base, known in bases:
+        if asked.startswith(base + "/"):
+            return known, base_url(known) + asked[len(base) :]
+    raise FetchError(f"{quoted(path)}: not a path, nor an address of a known host; refused")

@@ -188,8 +188,12 @@ def load(
                 + (f" ({loaded.failures[0]})" if loaded.failures else "")
             )
         connection.execute(
-            "INSERT OR REPLACE INTO crawl VALUES (?, ?, ?)",
-            [name, folder.name, documents[-1].microseconds],
+            "INSERT INTO crawl VALUES ($source, $crawl, $until, $rows) ON CONFLICT DO UPDATE"
+            " SET loaded_until = $until, rows = rows + $rows",
+            {
+                "source": name, "crawl": folder.name, "rows": loaded.rows,
+                "until": documents[-1].microseconds,
+            },
         )
     return loaded
 
@@ -363,7 +367,7 @@ def _load_rows(
     loaded.changed += int(changed)
     listed = ", ".join(name for name in columns)
     verb = "INSERT OR REPLACE" if table == "macro" else "INSERT"
-    last = "QUALIFY row_number() OVER (PARTITION BY series, year ORDER BY at DESC) = 1"
+    last = " QUALIFY row_number() OVER (PARTITION BY series, year ORDER BY place DESC) = 1"
     connection.execute(
         f"{verb} INTO {table} BY NAME SELECT {listed} FROM judged"
         + (last if table == "macro" else " ORDER BY snapshot_id, row_number")
@@ -386,15 +390,15 @@ def _judged_sql(table: str, columns: list[str], unique: tuple[str, ...]) -> str:
 CREATE OR REPLACE TEMP TABLE judged AS
 WITH here AS (
     SELECT *, {key_hash} AS k, {said_hash} AS said, true AS fresh,
-        row_number() OVER (ORDER BY snapshot_id, row_number) AS at
+        row_number() OVER (ORDER BY snapshot_id, row_number) AS place
     FROM incoming
 ), there AS (
-    SELECT *, {key_hash} AS k, {said_hash} AS said, false AS fresh, 0 AS at
+    SELECT *, {key_hash} AS k, {said_hash} AS said, false AS fresh, 0 AS place
     FROM {table}
     WHERE {key_hash} IN (SELECT k FROM here)
     QUALIFY row_number() OVER (PARTITION BY k ORDER BY {order} DESC) = 1
 ), told AS (
-    SELECT *, lag(said) OVER (PARTITION BY k ORDER BY at) AS before
+    SELECT *, lag(said) OVER (PARTITION BY k ORDER BY place) AS before
     FROM (FROM here UNION ALL BY NAME FROM there)
 )
 SELECT * FROM told WHERE fresh AND before IS DISTINCT FROM said

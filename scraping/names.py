@@ -13,6 +13,7 @@ from typing import Literal
 from rapidfuzz import fuzz
 
 Form = Literal["public", "private", "partnership", ""]
+PRIVATE_FORMS: tuple[Form, ...] = ("private", "partnership")  # whose shares cannot be listed
 
 # One word each, written in several ways. What may stand for two words is not here: "Ind" is India
 # or Industries, and "Infra", "Tech" or "Labs" are words of names of their own.
@@ -49,7 +50,7 @@ sugars paper papers plastics polymers hotels resorts media entertainment communi
 telecom logistics shipping airlines auto motors electronics electricals gems jewellers
 products ventures
 """
-_COMMON = frozenset(_COMMON_WORDS.split())
+_COMMON = frozenset(word.removesuffix("s") for word in _COMMON_WORDS.split())
 
 _FORMERLY = re.compile(
     r"[\s(\[,;:/-]+(?:"
@@ -58,8 +59,8 @@ _FORMERLY = re.compile(
     r")[\s:.,-]+(?P<other>.+)$"
 )
 _STANDING = re.compile(  # not part of a name: "(in liquidation)", "- under CIRP"
-    r"[(\[][^()\[\]]*\b(?:liquidation|liquidated|cirp|insolvency|resolution process|corporate"
-    r" debtor)\b[^()\[\]]*[)\]]"
+    r"[(\[][^()\[\]]*\b(?:liquidation|liquidated|merged|amalgamated|cirp|insolvency"
+    r"|resolution process|corporate debtor)\b[^()\[\]]*[)\]]"
     r"|[\s,-]+(?:in|under)\s+(?:liquidation|cirp)\s*$"
 )
 _MESSRS = re.compile(r"^\s*(?:m\s*/\s*s\b\.?|messrs\b\.?)\s*")
@@ -98,7 +99,8 @@ class Name:
     @property
     def telling(self) -> str:
         """The words that tell it from other names; all of them where all are common."""
-        return " ".join(w for w in self.words if w not in _COMMON) or self.sorted_words
+        telling = (word for word in self.words if word.removesuffix("s") not in _COMMON)
+        return " ".join(telling) or self.sorted_words
 
     @property
     def is_short(self) -> bool:

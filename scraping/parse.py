@@ -6,15 +6,21 @@ import csv
 import html
 import io
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime
 
 from bs4 import BeautifulSoup
+from bs4.exceptions import ParserRejectedMarkup
 from bs4.filter import SoupStrainer
 
 from scraping.source import Bad, Parsed, ParseError, Row, Snapshot, Source
 
+_WHOLE = r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})*,[0-9]{3})"
+_AMOUNT = rf"(?:{_WHOLE}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{{1,3}})?"
+_NUMBER = re.compile(rf"-?{_AMOUNT}|\({_AMOUNT}\)")
 NOTHING = frozenset({"", "-", "--", "NA", "N/A", "N.A.", "NIL", "NULL", "N/E"})
 MAX_ROWS = 2_000_000
 _QUOTED = 200
@@ -24,6 +30,11 @@ def quoted(value: object) -> str:
     """A value from outside, short and printable, for a message."""
     text = repr(value)
     return text if len(text) <= _QUOTED else text[:_QUOTED] + "…"
+
+
+def storable(text: str) -> str:
+    """Text with halves of characters, which JSON can spell and no database stores, spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def clean(text: str) -> str:
@@ -80,15 +91,22 @@ def number(text: str | None) -> float | None:
     """Number with Indian or Western thousands commas, a minus or parentheses; None for nothing.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it is something else, or too large for a number.
     """
     cleaned = optional(text)
     if cleaned is None:
         return None
-    if not re.fullmatch(r"\(?-?[\d,]*\.?\d+\)?|\(?-?[\d,]+\.?\)?", cleaned):
+    if not _NUMBER.fullmatch(cleaned):
         raise ValueError(f"expected a number, got {quoted(text)}")
-    value = float(cleaned.strip("()").replace(",", ""))
-    return -value if cleaned.startswith("(") else value
+    value = _finite(cleaned.strip("()").replace(",", ""))
+    return (-value if cleaned.startswith("(") else value) + 0.0  # no negative zero
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"expected a number, got {quoted(text)}: too large")
+    return value
 
 
 def text_of(snapshot: Snapshot) -> str:
@@ -115,7 +133,7 @@ def json_of(snapshot: Snapshot) -> object:
         raise ValueError(f"{constant} is not a number")
 
     try:
-        return json.loads(text_of(snapshot), parse_constant=refuse)
+        return json.loads(text_of(snapshot), parse_constant=refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         came = quoted(snapshot.body[:80])
         raise ParseError(f"{snapshot.url}: expected JSON ({error}), got {came}") from None
@@ -133,7 +151,7 @@ def soup_of(snapshot: Snapshot, *tags: str) -> BeautifulSoup:
     only = SoupStrainer(list(tags)) if tags else None
     try:
         return BeautifulSoup(text, "lxml", parse_only=only)
-    except (ValueError, RecursionError, AssertionError) as error:
+    except (ValueError, RecursionError, AssertionError, ParserRejectedMarkup) as error:
         raise ParseError(f"{snapshot.url}: not a page that can be read: {error}") from None
 
 
@@ -143,15 +161,17 @@ def require_fields(
     """Refuse a document whose fields are not the declared ones.
 
     Raises:
-        ParseError: a field is unknown, or a declared one is missing.
+        ParseError: a field is unknown or stands twice, or a declared one is missing.
     """
     came = list(fields)
     unknown = sorted(set(came) - set(source.columns) - set(source.ignored))
     missing = sorted(set(source.columns) - set(came) - set(optional_fields))
-    if unknown or missing:
+    twice = sorted(name for name, times in Counter(came).items() if times > 1)
+    if unknown or missing or twice:
         raise ParseError(
             f"{where}: the format has changed: unknown {quoted(unknown)}, missing"
-            f" {quoted(missing)}; expected {quoted(sorted(source.columns))}"
+            f" {quoted(missing)}, more than once {quoted(twice)}; expected"
+            f" {quoted(sorted(source.columns))}"
         )
 
 
@@ -159,13 +179,14 @@ def csv_records(snapshot: Snapshot, delimiter: str = ",") -> tuple[list[str], li
     """Header, stripped, and data rows of a delimited text; blank lines are left out.
 
     Raises:
-        ParseError: no header, more than 2 million rows, or a field of over 128 KiB.
+        ParseError: no header, more than 2 million rows, a field of over 128 KiB, or a quote that
+            is not closed.
     """
     lines = io.StringIO(text_of(snapshot), newline="")
     if delimiter == "\t":  # quotes in it are part of names
         reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
     else:
-        reader = csv.reader(lines, delimiter=delimiter)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         rows = [row for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
@@ -186,7 +207,8 @@ def rows_of(
         try:
             row = convert(record)
         except ValueError as error:
-            bad.append(Bad(at, str(error), json.dumps(dict(record), ensure_ascii=False)[:2000]))
+            content = json.dumps(dict(record), ensure_ascii=False)[:2000]
+            bad.append(Bad(at, storable(str(error)), storable(content)))
             continue
         if row is not None:
             rows.append(row)

@@ -94,9 +94,7 @@ def distinct_rows(
             return None
         name = tuple(row[column] for column in key)
         if len(told[name]) > 1:
-            raise ValueError(
-                f"{len(told[name])} rows of one {', '.join(key)} contradict each other"
-            )
+            raise ValueError(f"contradicts another row of the same {', '.join(key)}")
         if name in seen:
             return None
         seen.add(name)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -24,9 +24,11 @@ from filelock import FileLock, Timeout
 
 from scraping import snapshots
 from scraping.fetch import Fetch, Progress, StoppedError, Web
+from scraping.hosts import base_url, host_named
 from scraping.load import Loaded, load, modules
 from scraping.resolve import resolve, write_review
 from scraping.snapshots import Crawl, Store
+from scraping.source import Source
 from warehouse import store as warehouse_store
 from warehouse.errors import InputError
 from warehouse.files import make_folder, write_whole
@@ -202,15 +204,8 @@ def _warehouse(db: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
         wait=tenacity.wait_fixed(2),
         reraise=True,
     )
-    manager = warehouse_store.connect(db, create=True)
-    connection = patient(manager.__enter__)
-    try:
-        yield connection
-    except BaseException as error:
-        if not manager.__exit__(type(error), error, error.__traceback__):
-            raise
-    else:
-        manager.__exit__(None, None, None)
+    with ExitStack() as stack:
+        yield patient(lambda: stack.enter_context(warehouse_store.connect(db, create=True)))
 
 
 class _Mark:
@@ -271,7 +266,6 @@ def _stage(
     summary: Summary,
 ) -> None:
     store, now = raw_store(), datetime.now(UTC)
-    asked_for_part = options.companies is not None or options.since is not None
     outcomes = {name: Outcome(name) for name in names}
     with _warehouse(options.db) as connection:
         fetches = {
@@ -280,7 +274,7 @@ def _stage(
     _crawl_all(fetches, outcomes, store, display, stop)
     with _warehouse(options.db) as connection:
         for name in names:
-            least = 0 if asked_for_part else modules()[name].SOURCE.expect.min_rows
+            least = _least_rows(connection, options, modules()[name].SOURCE)
             _load_source(connection, store, name, least, outcomes[name], display)
         _match(connection, summary)
     for name in names:
@@ -410,6 +404,25 @@ def _load_source(
         if outcome.state in ("failed", "partial") and folder == store.crawls(name)[-1]:
             Crawl(folder, {}).finish(ok=False)
     outcome.seconds = round(outcome.seconds + time.monotonic() - began, 2)
+
+
+def _least_rows(connection: duckdb.DuckDBPyConnection, options: Options, source: Source) -> int:
+    """How many rows a crawl must bring: what is declared, and for a list half of the last time.
+
+    None are asked for where only a part was wanted; of a replica, which may be small, one row.
+    """
+    if options.companies is not None or options.since is not None:
+        return 0
+    host = host_named(source.host)
+    least = source.expect.min_rows if base_url(host) == host.base_url else 1
+    if source.stage > 1:
+        return least
+    last = one_row(
+        connection,
+        "SELECT rows FROM crawl WHERE source = ? ORDER BY crawl DESC LIMIT 1",
+        [source.name],
+    )
+    return max(least, last[0] // 2) if last else least
 
 
 def _match(connection: duckdb.DuckDBPyConnection, summary: Summary) -> None:

@@ -7,39 +7,49 @@ so that a crawl that was killed goes on with what it has.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote_plus
 
 from warcio.archiveiterator import ArchiveIterator
 from warcio.exceptions import ArchiveLoadFailed
-from warcio.statusandheaders import StatusAndHeaders
+from warcio.recordloader import ArcWarcRecord
+from warcio.statusandheaders import StatusAndHeaders, StatusAndHeadersParserException
 from warcio.warcwriter import WARCWriter
 
 from scraping.source import Snapshot
-from warehouse.errors import InputError
+from warehouse.errors import InputError, printable
 from warehouse.files import make_folder, write_whole
 
 ABOUT = "X-Asked-For"
-SECRETS = frozenset({"api-key"})
+SECRETS = ("api-key",)
+MAX_BYTES = 256 * 1024**2
 RESUME_WITHIN = timedelta(hours=24)
 _CRAWL = "%Y%m%dT%H%M%S.%fZ"
-_KEPT_HEADERS = frozenset(
-    {"content-type", "last-modified", "etag", "date", "content-disposition", "location"}
-)
+_DATE = "%Y-%m-%dT%H:%M:%S.%fZ"
+_HEAD_BYTES = 1024**2
+_KEPT_HEADERS = frozenset({"content-type", "last-modified", "etag", "date", "content-disposition"})
+_SECRET = re.compile(rf"\b({'|'.join(SECRETS)})=([^&#\s'\")]*)", re.IGNORECASE)
 
 
-def redacted(url: str) -> str:
-    """The URL without the values of secret parameters: what is stored and printed."""
-    parts = urlsplit(url)
-    query = [(k, "***" if k in SECRETS else v) for k, v in parse_qsl(parts.query, True)]
-    return urlunsplit(parts._replace(query=urlencode(query)))
+def redacted(text: str) -> str:
+    """A URL, or text with one, without the values of secret parameters: so stored and printed."""
+    return _SECRET.sub(r"\1=***", text)
+
+
+def secrets_of(url: str) -> tuple[str, ...]:
+    """The values of secret parameters of a URL, as they stand there and as they are meant."""
+    values = {value for _, value in _SECRET.findall(url) if value}
+    return tuple(sorted(values | {unquote_plus(value) for value in values}))
 
 
 def _request(url: str) -> str:
@@ -63,7 +73,7 @@ def _stored(folder: Path) -> list[Stored]:
     found = []
     for path in folder.glob("*.warc.gz"):
         parts = path.name.removesuffix(".warc.gz").split("-")
-        if len(parts) == 3 and parts[2].isdigit():
+        if len(parts) == 3 and parts[2].isascii() and parts[2].isdigit():
             found.append(Stored(int(parts[2]), path))
     return sorted(found)
 
@@ -75,7 +85,9 @@ class Crawl:
         self.folder = folder
         self._ever = ever
         self._mine = {stored.request: stored for stored in _stored(folder)}
-        self._last = max((s.microseconds for s in ever.values()), default=0)
+        # One that was refused has a time that another document must not have.
+        told = [*ever.values(), *_stored(folder / "refused")]
+        self._last = max((s.microseconds for s in told), default=0)
 
     @property
     def name(self) -> str:
@@ -88,11 +100,24 @@ class Crawl:
         return self._mine.get(request) or (self._ever.get(request) if once else None)
 
     def save(self, snapshot: Snapshot) -> Snapshot:
-        """Store a document; its time is made later than that of any before it."""
+        """Store a document, and give it as `read` will: with the headers that are kept.
+
+        Its time is made later than that of any before it.
+
+        Raises:
+            InputError: the file cannot be written; or the URL has characters that no URL has.
+        """
+        if not snapshot.url.isprintable():
+            raise InputError(f"{snapshot.url}: expected a URL of printable characters")
         micros = max(_micros(snapshot.fetched_at), self._last + 1)
         self._last = micros
-        stamped = Snapshot(**{**vars(snapshot), "fetched_at": _time(micros)})
-        name = f"{stamped.sha256}-{_request(stamped.url)}-{micros}.warc.gz"
+        stamped = replace(
+            snapshot,
+            url=redacted(snapshot.url),
+            fetched_at=_time(micros),
+            headers=_kept(snapshot.headers),
+        )
+        name = _file_name(stamped.sha256, stamped.url, micros)
         content = _warc(stamped)
         write_whole(self.folder / name, lambda draft: _write(draft, content))
         stored = Stored(micros, self.folder / name)
@@ -104,7 +129,9 @@ class Crawl:
         """Put aside a document that could not be read, so that it is fetched again."""
         make_folder(self.folder / "refused")
         stored.path.replace(self.folder / "refused" / stored.path.name)
-        self._mine.pop(stored.request, None)
+        for known in (self._mine, self._ever):
+            if known.get(stored.request) == stored:
+                del known[stored.request]
 
     def finish(self, *, ok: bool) -> None:
         """Mark the crawl as over; one that is not `ok` is taken up again within a day."""
@@ -130,7 +157,9 @@ class Store:
         if folders and not finished(folders[-1]) and now - started(folders[-1]) < RESUME_WITHIN:
             folder = folders[-1]
         else:
-            folder = self.root / source / now.strftime(_CRAWL)
+            # Later than the one before it also where the clock was set back.
+            after = [started(folder) + timedelta(microseconds=1) for folder in folders[-1:]]
+            folder = self.root / source / max([now.astimezone(UTC), *after]).strftime(_CRAWL)
             make_folder(folder)
         for draft in folder.glob("*.part"):  # left by a kill in mid-write
             draft.unlink()
@@ -167,46 +196,91 @@ def finished(folder: Path) -> bool:
         return False
 
 
-def read(stored: Stored, limit: int = 256 * 1024**2) -> Snapshot:
-    """A document out of the store, its bytes checked against their SHA-256.
+def read(stored: Stored, limit: int = MAX_BYTES) -> Snapshot:
+    """A document out of the store, checked against the name of its file.
 
     Raises:
-        InputError: the file is damaged, or its content is larger than `limit` bytes.
+        InputError: the file is damaged or not of this store, or its content is larger than `limit`
+            bytes.
     """
     try:
-        with stored.path.open("rb") as file:
-            record = next(iter(ArchiveIterator(file)))
-            body = record.content_stream().read(limit + 1)
-    except (OSError, StopIteration, ArchiveLoadFailed, ValueError, EOFError) as error:
-        raise InputError(f"{stored.path}: damaged snapshot: {error}") from None
+        return _snapshot(stored, _unpacked(stored.path, limit), limit)
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        StopIteration,
+        zlib.error,
+        ArchiveLoadFailed,
+        StatusAndHeadersParserException,
+    ) as error:
+        what = str(error) or type(error).__name__
+        raise InputError(f"{stored.path}: damaged snapshot: {what}") from None
+
+
+def _unpacked(path: Path, limit: int) -> bytes:
+    """The record; unpacking it to its end proves the check sum of the file."""
+    with gzip.open(path) as file:
+        content = file.read(limit + _HEAD_BYTES + 1)
+    if len(content) > limit + _HEAD_BYTES:
+        raise ValueError(f"expected at most {limit:,} bytes")
+    return content
+
+
+def _snapshot(stored: Stored, content: bytes, limit: int) -> Snapshot:
+    record: ArcWarcRecord = next(iter(ArchiveIterator(io.BytesIO(content))))
+    head, http = record.rec_headers, record.http_headers
+    url, date = head.get_header("WARC-Target-URI"), head.get_header("WARC-Date")
+    if record.rec_type != "response" or http is None or not url:
+        raise ValueError("expected an answer of a web server")
+    body = record.content_stream().read()
+    if len(body) > limit:
+        raise ValueError(f"expected at most {limit:,} bytes, got {len(body):,}")
     sha256 = hashlib.sha256(body).hexdigest()
-    if len(body) > limit or not stored.path.name.startswith(sha256):
-        raise InputError(f"{stored.path}: damaged snapshot: its bytes are not those of its name")
-    head = record.rec_headers
+    fetched_at = _time(stored.microseconds)
+    if stored.path.name != _file_name(sha256, url, stored.microseconds):
+        raise ValueError("its bytes or its URL are not those of its name")
+    if date != fetched_at.strftime(_DATE):
+        raise ValueError("its time is not that of its name")
     return Snapshot(
         source=stored.path.parent.parent.name,
-        url=head.get_header("WARC-Target-URI"),
-        fetched_at=_time(stored.microseconds),
-        status=int(record.http_headers.get_statuscode()),
-        headers=dict(record.http_headers.headers),
+        url=url,
+        fetched_at=fetched_at,
+        status=int(http.get_statuscode()),
+        headers=dict(http.headers),
         sha256=sha256,
         about=json.loads(head.get_header(ABOUT) or "{}"),
         body=body,
     )
 
 
+def _file_name(sha256: str, url: str, microseconds: int) -> str:
+    return f"{sha256}-{_request(url)}-{microseconds}.warc.gz"
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that say what a document is, in characters that a header may have."""
+    return {
+        name: printable(" ".join(value.split())).encode("ascii", "backslashreplace").decode()
+        for name, value in headers.items()
+        if name.lower() in _KEPT_HEADERS
+    }
+
+
 def _warc(snapshot: Snapshot) -> bytes:
     out = io.BytesIO()
-    kept = [(k, v) for k, v in snapshot.headers.items() if k.lower() in _KEPT_HEADERS]
-    http = StatusAndHeaders(f"{snapshot.status} ", kept, protocol="HTTP/1.1")
-    writer = WARCWriter(out, gzip=True)
+    http = StatusAndHeaders(
+        f"{snapshot.status} ", list(snapshot.headers.items()), protocol="HTTP/1.1"
+    )
+    writer = WARCWriter(out, gzip=True, warc_version="1.1")
     record = writer.create_warc_record(
         snapshot.url,
         "response",
         payload=io.BytesIO(snapshot.body),
+        length=len(snapshot.body),
         http_headers=http,
         warc_headers_dict={
-            "WARC-Date": snapshot.fetched_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "WARC-Date": snapshot.fetched_at.strftime(_DATE),
             ABOUT: json.dumps(dict(snapshot.about), sort_keys=True),
         },
     )

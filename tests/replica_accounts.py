@@ -102,7 +102,7 @@ def scaled(year: Year, share: float) -> Year:
 
 
 def parent(year: Year) -> Year:
-    """Standalone accounts behind consolidated ones: smaller, and owned by the shareholders alone."""
+    """Standalone accounts behind consolidated ones: smaller, and without outside owners."""
     own = dict(year.items)
     outside = own.pop("minority_interest", 0.0)
     for name in ("reserves_and_surplus", "shareholders_funds"):

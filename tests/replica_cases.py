@@ -173,10 +173,9 @@ def _announcement(kind: str, on: date, debtor: str, cin: str, at: int) -> Announ
 
 def _order(court: str, on: date, debtor: str, remarks: str, at: int) -> Order:
     number = f"CP(IB){' No. ' if at % 2 else ' '}{100 + at} of {on.year - 1}"
-    subject = {
-        "Approval of Resolution Plan": f"Approval of Resolution Plan - {debtor} [IA/{at} in {number}]"
-    }.get(remarks, f"In the matter of {debtor} [{number}]")
-    return Order(court, on, subject, remarks)
+    if remarks == "Approval of Resolution Plan":
+        return Order(court, on, f"{remarks} - {debtor} [IA/{at} in {number}]", remarks)
+    return Order(court, on, f"In the matter of {debtor} [{number}]", remarks)
 
 
 def _of_listed(world: World) -> Iterator[Thing]:

@@ -96,7 +96,7 @@ def isin_of(issuer: str) -> str:
 
 
 def cin_of(number: int, first: str = "L", form: str = "PLC") -> str:
-    """A company identification number of the right shape; that of a listed company begins with L."""
+    """A company identification number of the right shape; a listed company's begins with L."""
     state, year = _STATES[number % len(_STATES)], 1980 + number % 37
     return f"{first}{10_000 + number * 37 % 89_999:05}{state}{year}{form}{100_000 + number:06}"
 

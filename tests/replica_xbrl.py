@@ -1,4 +1,4 @@
-"""The replica's XBRL filings, as NSE serves them: Ind-AS, bank and NBFC forms of made-up companies."""
+"""The replica's XBRL filings, as NSE serves them: Ind-AS, bank and NBFC forms."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from features import dataset, demo, demo_files, demo_firm
 from warehouse.items import ITEMS
 
-COLUMNS = [item.name for item in ITEMS]
+COLUMNS = list(demo_files.COLUMNS)
 CLASSES = ("bankrupt", "distressed", "healthy")
 # The median of each lies between the quartiles of the class it imitates.
 CALIBRATED = (

@@ -46,12 +46,16 @@ def init(db: Path | None) -> None:
     epilog="\b\nExample:\n  python -m warehouse import companies.csv events.csv statements.parquet",
 )
 @click.argument("files", nargs=-1, required=True, type=FILE)
-@click.option("--company", help="company_id that the workbooks belong to. [made from the name]")
+@click.option(
+    "--company",
+    help="company_id of the documents. [found by ISIN or symbol, or made from the name]",
+)
 @DB
 @exits_with_2
 def import_(files: tuple[Path, ...], company: str | None, db: Path | None) -> None:
-    """Load statements, events, companies and macro files and Screener workbooks.
+    """Load statements, events, companies and macro files, and documents that hold statements.
 
+    Documents are Screener workbooks, XBRL filings, saved moneycontrol pages and their JSON.
     All files or none: a bad row is named and nothing changes. The data checks run after the load.
     """
     console, started = make_console(), datetime.now()
@@ -195,7 +199,13 @@ INFO = (
     ("of them unmatched", "SELECT count(*) FROM insolvency_event WHERE company_id IS NULL"),
     ("macro values", "SELECT count(*) FROM macro"),
     ("failed checks", "SELECT count(*) FROM check_failure"),
-    ("files loaded", "SELECT count(*) FROM snapshot"),
+    ("files loaded", "SELECT count(*) FROM snapshot WHERE source IS NULL"),
+    ("documents scraped", "SELECT count(*) FROM snapshot WHERE source IS NOT NULL"),
+    ("rows in quarantine", "SELECT count(*) FROM quarantine"),
+    (
+        "matches to review",
+        "SELECT count(*) FROM debtor_match WHERE certainty = 'ambiguous' AND decision IS NULL",
+    ),
     ("last load", "SELECT max(loaded_at) FROM snapshot"),
 )
 

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from warehouse import formats, readers, screener
+from warehouse import formats, moneycontrol, readers, screener, xbrl
 from warehouse.errors import InputError, printable
 from warehouse.files import sha256_of
 from warehouse.formats import Format
 from warehouse.items import UNITS
 from warehouse.store import one_row, transaction
+
+# Documents that are no tables, told by their content: each is read into a statements table.
+DocumentReader = Callable[[Path, str | None], tuple[pa.Table, tuple[str, ...]]]
+DOCUMENTS: tuple[tuple[Callable[[Path], bool], DocumentReader], ...] = (
+    (readers.is_workbook, screener.read_workbook),
+    (xbrl.is_xbrl, xbrl.read_xbrl),
+    (moneycontrol.is_page, moneycontrol.read_page),
+    (moneycontrol.is_api, moneycontrol.read_page),
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class Incoming:
     table: pa.Table
     first_row: int
     notices: tuple[str, ...]
+    document: bool = False
 
     def row(self, number: int) -> int:
         """A row's number in the file, where a CSV may have blank lines that no row stands for."""
@@ -60,8 +70,10 @@ def import_files(
 
     Args:
         connection: an open warehouse.
-        paths: statements, events, companies or macro files (CSV, Parquet), Screener workbooks.
-        company: company_id that the workbooks belong to; else made from the name inside.
+        paths: statements, events, companies or macro files (CSV, Parquet), Screener workbooks,
+            XBRL filings, saved statement pages.
+        company: company_id that the documents belong to; else that of the company that the
+            warehouse knows by the ISIN or symbol inside, or one made from the name inside.
         progress: called with each path before it is read.
 
     Raises:
@@ -80,20 +92,49 @@ def _import_file(
 ) -> Imported:
     readers.require_file(path)
     sha256 = sha256_of(path)
-    known = one_row(connection, "SELECT kind, rows FROM snapshot WHERE source IS NULL AND sha256 = ?", [sha256])
+    known = one_row(
+        connection, "SELECT kind, rows FROM snapshot WHERE source IS NULL AND sha256 = ?", [sha256]
+    )
     if known:
-        if company is not None and readers.is_workbook(path):
+        if company is not None and document_reader(path) is not None:
             _require_same_company(connection, path, sha256, company)
         return Imported(path, known[0], known[1], True, ())
-    incoming = read(path, company)
+    incoming = _under_known_id(connection, read(path, company), company)
     _load(connection, incoming, sha256, path.stat().st_size)
     return Imported(path, incoming.format.kind, incoming.table.num_rows, False, incoming.notices)
+
+
+def document_reader(path: Path) -> DocumentReader | None:
+    """The reader of a document that is no table; None for a table."""
+    return next((read for is_one, read in DOCUMENTS if is_one(path)), None)
+
+
+def _under_known_id(
+    connection: duckdb.DuckDBPyConnection, incoming: Incoming, company: str | None
+) -> Incoming:
+    """A document's rows under the company_id that the warehouse has for its ISIN or symbol."""
+    names = set(incoming.table.column_names)
+    if company is not None or not incoming.document or not names & {"isin", "nse_symbol"}:
+        return incoming
+    first = incoming.table.slice(0, 1).to_pylist()[0]
+    found = connection.execute(
+        "SELECT DISTINCT company_id FROM alias WHERE (kind = 'isin' AND alias = $isin)"
+        " OR (kind = 'nse_symbol' AND alias = $symbol)",
+        {"isin": first.get("isin"), "symbol": first.get("nse_symbol")},
+    ).fetchall()
+    if len(found) != 1 or found[0][0] == first["company_id"]:
+        return incoming
+    at = incoming.table.column_names.index("company_id")
+    ids = pa.array([found[0][0]] * incoming.table.num_rows, pa.string())
+    table = incoming.table.set_column(at, "company_id", ids)
+    known = f"known in the warehouse, and imported, as {found[0][0]}"
+    return replace(incoming, table=table, notices=(*incoming.notices, known))
 
 
 def _require_same_company(
     connection: duckdb.DuckDBPyConnection, path: Path, sha256: str, company: str
 ) -> None:
-    """Refuse a workbook that was loaded before as another company's: one of the two is wrong."""
+    """Refuse a document that was loaded before as another company's: one of the two is wrong."""
     other = one_row(
         connection,
         "SELECT company_id FROM statement_line JOIN snapshot USING (snapshot_id)"
@@ -134,9 +175,10 @@ def read(path: Path, company: str | None = None) -> Incoming:
         InputError: not readable, or of no known format.
     """
     readers.require_file(path)
-    if readers.is_workbook(path):
-        table, notices = screener.read_workbook(path, company)
-        return Incoming(path, formats.STATEMENTS, table, 1, notices)
+    reader = document_reader(path)
+    if reader is not None:
+        table, notices = reader(path, company)
+        return Incoming(path, formats.STATEMENTS, table, 1, notices, document=True)
     table = readers.read_table(path)
     chosen = _format_of(path, table.column_names)
     names = [chosen.aliases.get(name, name) for name in table.column_names]

@@ -231,6 +231,12 @@ def derived_columns_sql() -> str:
     )
 
 
+def item_statements_sql() -> str:
+    """Pairs of an item and its statement; derived items, which few documents state, are one."""
+    pairs = [(i.name, i.statement) for i in ITEMS] + [(d.name, "derived") for d in DERIVED]
+    return ", ".join(f"('{item}', '{statement}')" for item, statement in pairs)
+
+
 def previous_columns_sql() -> str:
     """`prev_<item>`: the year before, NULL across a gap in the years."""
     window = "OVER (PARTITION BY company_id ORDER BY fiscal_year)"

@@ -30,7 +30,6 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-import lxml.html
 import pyarrow as pa
 from lxml import etree
 
@@ -41,7 +40,7 @@ from warehouse.readers import require_file
 from warehouse.screener import slug
 
 MAX_BYTES = 8 * 1024**2
-STATEMENTS = ("balance_sheet", "profit_loss", "cash_flow", "ratios")
+
 PAGE_SOURCE = "moneycontrol"
 API_SOURCE = "moneycontrol api"
 NOTHING = frozenset({"", "-", "--", "NA", "N.A."})
@@ -64,7 +63,7 @@ class Page:
 
     Attributes:
         company_name: as the page names it; None in JSON, which does not say.
-        statement: one of `STATEMENTS`.
+        statement: balance_sheet, profit_loss, cash_flow or ratios.
         basis: consolidated or standalone; unstated where neither page nor caller says.
         cells: amounts, in INR crore.
         ratios: of a page of ratios.
@@ -433,7 +432,7 @@ LAYOUTS: dict[str, Layout] = {
 
 def _key(label: str) -> str:
     """A label without what varies: case, spaces, signs. Most of their JSON keys are this too."""
-    return "".join(c for c in label.casefold() if c.isalnum())
+    return re.sub(r"[\W_]+", "", label.casefold())
 
 
 @dataclass(frozen=True)
@@ -455,8 +454,7 @@ class _Index:
 
 def _indexed(layout: Layout) -> _Index:
     terms = [term for line in layout.lines for term in line.terms]
-    used = [*(term.label for term in terms), *layout.ratios]
-    used += [label for line in layout.lines for label in (*line.equals, line.doubted_by) if label]
+    used = list(_labels(layout))
     return _Index(
         known=frozenset(map(_key, (*used, *layout.ignored))),
         used=frozenset(map(_key, used)),
@@ -468,7 +466,16 @@ def _indexed(layout: Layout) -> _Index:
     )
 
 
+def _labels(layout: Layout) -> Iterator[str]:
+    """The labels whose amounts count."""
+    for line in layout.lines:
+        yield from (term.label for term in line.terms)
+        yield from (label for label in (*line.equals, line.doubted_by) if label)
+    yield from layout.ratios
+
+
 _INDEXES = {statement: _indexed(layout) for statement, layout in LAYOUTS.items()}
+_KEYS = {label: _key(label) for layout in LAYOUTS.values() for label in _labels(layout)}
 
 Amounts = tuple[float | None, ...]
 
@@ -505,6 +512,7 @@ def parse_page(
         InputError: not such a page; another statement or basis than was asked for; a changed
             layout, unit or header.
     """
+    _require_statement(name, statement)
     document = _document(data, name)
     rows = _statement_rows(document, name)
     titles = _titles(document, rows)
@@ -513,7 +521,7 @@ def parse_page(
     basis = _agreed(name, "basis", basis, told) or _basis_linked(_own_address(document))
     if statement is None:
         raise InputError(f"{name}: expected a title like 'Balance Sheet of …', got {titles!r:.200}")
-    company = _first(map(_company_named, titles))
+    company = _first(map(_company_named, titles)) or _company_headed(document)
     if rows is None:
         return Page(company, statement, basis or "unstated")
     _require_crore(name, document, titles)
@@ -521,11 +529,16 @@ def parse_page(
     return _page(name, table, statement, basis or "unstated", company, _next_page(document, name))
 
 
+def _require_statement(name: str, statement: str | None) -> None:
+    if statement is not None and statement not in LAYOUTS:
+        raise InputError(f"{name}: expected one of {', '.join(LAYOUTS)}, got {statement!r:.60}")
+
+
 def _first(values: Iterable[str | None]) -> str | None:
     return next(filter(None, values), None)
 
 
-def _document(data: bytes, name: str) -> lxml.html.HtmlElement:
+def _document(data: bytes, name: str) -> etree._Element:
     if len(data) > MAX_BYTES:
         raise InputError(f"{name}: {len(data):,} bytes; pages of up to {MAX_BYTES:,} are read")
     try:
@@ -534,10 +547,15 @@ def _document(data: bytes, name: str) -> lxml.html.HtmlElement:
         text = _declared(data, name, error)
     if "<" not in text:
         raise InputError(f"{name}: expected a page, got {text[:80]!r}")
+    # Not BeautifulSoup: on pages of 150 KB it takes 7 times as long.
+    parser = etree.HTMLParser(remove_comments=True, remove_pis=True)
     try:
-        return lxml.html.document_fromstring(text)
-    except (etree.LxmlError, ValueError, AssertionError) as error:
+        document = etree.fromstring(text, parser)
+    except (etree.LxmlError, ValueError) as error:
         raise InputError(f"{name}: not a page that can be read: {error}") from None
+    if document is None:
+        raise InputError(f"{name}: expected a page, got {text[:80]!r}")
+    return document
 
 
 def _declared(data: bytes, name: str, error: UnicodeDecodeError) -> str:
@@ -549,17 +567,17 @@ def _declared(data: bytes, name: str, error: UnicodeDecodeError) -> str:
     raise InputError(f"{name}: expected UTF-8 text, got {came!r}") from None
 
 
-def _has_class(element: lxml.html.HtmlElement, name: str) -> bool:
+def _has_class(element: etree._Element, name: str) -> bool:
     return name in (element.get("class") or "").split()
 
 
-def _text(element: lxml.html.HtmlElement) -> str:
+def _text(element: etree._Element) -> str:
     """Text of an element, its white space, non-breaking too, made single spaces."""
-    text = (element.text or "") if len(element) == 0 else str(element.text_content())
+    text = (element.text or "") if len(element) == 0 else "".join(map(str, element.itertext()))
     return " ".join(text.split())
 
 
-def _statement_rows(document: lxml.html.HtmlElement, name: str) -> list[list[str]] | None:
+def _statement_rows(document: etree._Element, name: str) -> list[list[str]] | None:
     """Rows of the one table with years in its header; None if the page says it has no data."""
     tables = [table for table in document.iter("table") if _has_class(table, "mctable1")]
     found = [_rows(table) for table in tables]
@@ -581,7 +599,7 @@ def _statement_rows(document: lxml.html.HtmlElement, name: str) -> list[list[str
     )
 
 
-def _rows(table: lxml.html.HtmlElement) -> list[list[str]]:
+def _rows(table: etree._Element) -> list[list[str]]:
     rows = []
     for row in table.iter("tr"):
         cells = [_text(cell) for cell in row if cell.tag in ("td", "th")]
@@ -590,7 +608,7 @@ def _rows(table: lxml.html.HtmlElement) -> list[list[str]]:
     return rows
 
 
-def _titles(document: lxml.html.HtmlElement, rows: list[list[str]] | None) -> list[str]:
+def _titles(document: etree._Element, rows: list[list[str]] | None) -> list[str]:
     """What names the page, the nearest to the figures first."""
     heads = [_text(element) for tag in ("h1", "title") for element in document.iter(tag)]
     return [text for text in [rows[0][0] if rows else "", *heads] if text][:20]
@@ -604,15 +622,19 @@ _NAMES = (
 )
 
 
+_KINDS = "(?:" + "|".join(pattern for _, pattern in _NAMES) + r")(?:\s+account)?"
+
+
 def _statement_named(title: str) -> str | None:
     """The statement that a title names; None if it names none, or several as a menu does."""
     found = [s for s, pattern in _NAMES if re.search(pattern, title, re.IGNORECASE)]
     return found[0] if len(found) == 1 else None
 
 
-def _basis_named(text: str) -> str | None:
-    found = [b for b in ("consolidated", "standalone") if b in text.casefold()]
-    return found[0] if len(found) == 1 else None
+def _basis_named(title: str) -> str | None:
+    """The word before the statement: there are companies called Consolidated Something, too."""
+    found = re.search(rf"\b(consolidated|standalone)\s+{_KINDS}", title, re.IGNORECASE)
+    return found[1].casefold() if found else None
 
 
 def _basis_linked(address: str) -> str | None:
@@ -625,7 +647,7 @@ def _basis_linked(address: str) -> str | None:
     return ("consolidated" if found[1] else "standalone") if found else None
 
 
-def _own_address(document: lxml.html.HtmlElement) -> str:
+def _own_address(document: etree._Element) -> str:
     links = [e.get("href") or "" for e in document.iter("link") if e.get("rel") == "canonical"]
     return next(filter(None, links), "")
 
@@ -639,31 +661,40 @@ def _agreed(name: str, what: str, asked: str | None, told: str | None) -> str | 
 
 def _company_named(title: str) -> str | None:
     """The company in a title like 'Balance Sheet of Nilgiri Alloys (in Rs. Cr.)'."""
-    kinds = "|".join(pattern for _, pattern in _NAMES)
-    found = re.search(rf"(?:{kinds})(?:\s+account)?\s+of\s+([^(|,]+)", title, re.IGNORECASE)
+    found = re.search(rf"(?:{_KINDS})\s+of\s+([^(|,]+)", title, re.IGNORECASE)
     return (found[1].strip() or None) if found else None
 
 
+def _company_headed(document: etree._Element) -> str | None:
+    """The company in a heading of the page that says no more than it, or it and the statement."""
+    for heading in document.iter("h1"):
+        words = rf"(?:\b(?:consolidated|standalone)\s+)?{_KINDS}"
+        name = re.split(r"[(|,]", re.sub(words, " ", _text(heading), flags=re.IGNORECASE))[0]
+        if name.strip(" -:"):
+            return " ".join(name.split()).strip(" -:")
+    return None
+
+
 _UNIT = re.compile(
-    r"(?<![a-z])((?:rs|inr|usd|us\$|₹)\.?\s*(?:in\s+)?(?:cr|lakh|lac|million|mn|bn|billion|thousand))",
+    r"(?<![a-z])(rs|inr|usd|us\$|₹)\.?\s*(?:in\s+)?(cr|lakh|lac|million|mn|billion|bn|thousand)",
     re.IGNORECASE,
 )
 
 
-def _require_crore(name: str, document: lxml.html.HtmlElement, titles: list[str]) -> None:
+def _require_crore(name: str, document: etree._Element, titles: list[str]) -> None:
     """Refuse a page in another unit, or in none: a factor of 100 is not seen in ratios."""
     table = next(table for table in document.iter("table") if _has_class(table, "mctable1"))
     near = (_text(element)[:5000] for element in [table, *table.iterancestors()][:4])
     for place in itertools.chain(titles, near):
-        units = _UNIT.findall(place)
+        units = {"".join(unit).casefold() for unit in _UNIT.findall(place)}
         if units:
-            if {re.sub(r"[\s.]", "", unit).casefold() for unit in units} != {"rscr"}:
+            if units != {"rscr"}:
                 raise InputError(f"{name}: expected the unit 'Rs. Cr.', got {place!r:.120}")
             return
     raise InputError(f"{name}: expected the unit 'Rs. Cr.', got none in {titles!r:.200}")
 
 
-def _next_link(document: lxml.html.HtmlElement) -> str:
+def _next_link(document: etree._Element) -> str:
     """Link around, or in, the sign for the next page; empty if there is none."""
     for sign in document.iter("span"):
         if _has_class(sign, "nextpaging"):
@@ -673,7 +704,7 @@ def _next_link(document: lxml.html.HtmlElement) -> str:
     return ""
 
 
-def _next_page(document: lxml.html.HtmlElement, name: str) -> str | None:
+def _next_page(document: etree._Element, name: str) -> str | None:
     link = _next_link(document)
     if not link or link.startswith("#") or link.casefold().startswith("javascript:"):
         return None
@@ -692,7 +723,7 @@ def page_number(link: str) -> int | None:
 
 # -- header and rows --------------------------------------------------------------------------
 
-_MONTHS = {name.casefold(): number for number, name in enumerate(calendar.month_abbr) if name}
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 def _last_day(year: int, month: int) -> date:
@@ -702,16 +733,15 @@ def _last_day(year: int, month: int) -> date:
 def _period_end(text: str) -> date | None:
     """Last day of a month like 'Mar 23'; None if it is something else."""
     found = re.fullmatch(r"([A-Za-z]{3}) ([0-9]{2})", text)
-    month = _MONTHS.get(found[1].casefold()) if found else None
-    if found is None or month is None:
+    if found is None or found[1].lower() not in _MONTHS:
         return None
     year = int(found[2])
-    return _last_day(year + (2000 if year < 80 else 1900), month)
+    return _last_day(year + (2000 if year < 80 else 1900), _MONTHS.index(found[1].lower()) + 1)
 
 
-def _months(text: object) -> int | None:
+def _months(text: str) -> int | None:
     """Months of a period like '12 mths'; None if it is something else."""
-    found = re.fullmatch(r"([0-9]{1,2})(?: ?mths?\.?)?", str(text).strip().casefold())
+    found = re.fullmatch(r"([0-9]{1,2})(?: ?mths?\.?)?", text.strip().casefold())
     return int(found[1]) if found and 1 <= int(found[1]) <= 24 else None
 
 
@@ -878,7 +908,7 @@ def _believed(line: Line, given: list[float], amounts: dict[str, Amounts], at: i
 
 
 def _at(amounts: dict[str, Amounts], label: str, at: int) -> float | None:
-    values = amounts.get(_key(label))
+    values = amounts.get(_KEYS[label])
     return values[at] if values is not None else None
 
 
@@ -906,15 +936,16 @@ def parse_api(data: bytes, name: str, statement: str) -> tuple[Page, ...]:
     Raises:
         InputError: not such an answer, or not of this statement.
     """
+    _require_statement(name, statement)
     content = _content(data, name)
     headers = _headers(content, name)
     pages = []
-    for basis, field in _RESULTS:
-        rows = content.get(field)
-        if rows is None or rows == []:
+    for basis, result in _RESULTS:
+        rows = content.get(result)
+        if not rows:
             continue
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise InputError(f"{name}: expected a list of years in {field!r}, got {rows!r:.200}")
+            raise InputError(f"{name}: expected a list of years in {result!r}, got {_came(rows)}")
         pages.append(_page(name, _api_table(name, statement, headers, rows), statement, basis))
     return tuple(pages)
 
@@ -932,7 +963,7 @@ def _content(data: bytes, name: str) -> dict[str, object]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: expected JSON ({error!s:.80}), got {data[:80]!r}") from None
     content = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(content, dict) or not any(field in content for _, field in _RESULTS):
+    if not isinstance(content, dict) or not any(result in content for _, result in _RESULTS):
         raise InputError(
             f"{name}: expected 'data' with 'standardResult' or 'consolidatedResult', got"
             f" {data[:120]!r}"
@@ -944,13 +975,13 @@ def _headers(content: Mapping[str, object], name: str) -> dict[str, str]:
     """Label -> key of its field; a heading has no key."""
     headers = content.get("headers")
     if not isinstance(headers, dict):
-        raise InputError(f"{name}: expected 'headers' of label and key, got {headers!r:.120}")
+        raise InputError(f"{name}: expected 'headers' of label and key, got {_came(headers)}")
     keys = {}
     for label, entry in headers.items():
         key = entry[0] if isinstance(entry, list) and entry else entry
         if key is not None and not isinstance(key, str):
             raise InputError(
-                f"{name}: expected a [key, style] for {label!r:.80}, got {entry!r:.80}"
+                f"{name}: expected a [key, style] for {label!r:.80}, got {_came(entry)}"
             )
         keys[label] = key or ""
     return keys
@@ -963,33 +994,34 @@ def _api_table(
     periods = tuple(_api_period(name, statement, row) for row in rows)
     amounts: dict[str, Amounts] = {}
     unknown: dict[str, None] = {}
-    for label, field in headers.items():
+    for label, own in headers.items():
         key = _key(label)
-        if field in _ABOUT_THE_PERIOD or (not field and key in index.sections | {""}):
+        if own in _ABOUT_THE_PERIOD or (not own and key in index.sections | {""}):
             continue
-        if field and key not in index.known:
-            key = index.renamed.get(_key(field), _key(field))
+        if own and key not in index.known:
+            key = index.renamed.get(_key(own), _key(own))
         if key not in index.known:
-            unknown[label or f"({field})"] = None
-        elif field and key in index.used and key not in amounts:
-            amounts[key] = tuple(_api_amount(name, label, row.get(field)) for row in rows)
+            unknown[label or f"({own})"] = None
+        elif key in index.used and key not in amounts and any(own in row for row in rows):
+            amounts[key] = tuple(_api_amount(name, label, row.get(own)) for row in rows)
     return _Table(periods, amounts, tuple(unknown))
 
 
 def _api_period(name: str, statement: str, row: Mapping[str, object]) -> _Period:
     code = row.get("yrc")
-    found = re.fullmatch(r"((?:19|20)[0-9]{2})(0[1-9]|1[0-2])", str(code))
-    if found is None or isinstance(code, float):
-        raise InputError(f"{name}: expected a year 'yrc' like 202303, got {code!r:.60}")
+    found = re.fullmatch(r"((?:19|20)[0-9]{2})(0[1-9]|1[0-2])", _came(code).strip("'"))
+    if found is None:
+        raise InputError(f"{name}: expected a year 'yrc' like 202303, got {_came(code)}")
     end = _last_day(int(found[1]), int(found[2]))
     printed = row.get("yrc0")
     shown = _period_end(" ".join(printed.split())) if isinstance(printed, str) else None
     if shown not in (None, end):
         raise InputError(f"{name}: 'yrc' {code!r} and 'yrc0' {printed!r:.60} differ")
     length = row.get("noofmonths")
-    months = 12 if length is None and statement == "ratios" else _months(length)
+    missing = length is None and statement == "ratios"
+    months = 12 if missing else _months(_came(length).strip("'"))
     if months is None:
-        raise InputError(f"{name}: expected 'noofmonths' like '12 mths', got {length!r:.60}")
+        raise InputError(f"{name}: expected 'noofmonths' like '12 mths', got {_came(length)}")
     return _Period(end, months)
 
 
@@ -999,8 +1031,13 @@ def _api_amount(name: str, label: str, value: object) -> float | None:
     if isinstance(value, str):
         return _amount(name, label, " ".join(value.split()))
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{name}, line {label!r:.80}: expected a number, got {value!r:.60}")
+        raise InputError(f"{name}, line {label!r:.80}: expected a number, got {_came(value)}")
     return _bounded(name, label, value)
+
+
+def _came(value: object) -> str:
+    """A JSON value for a message. What nests is named only: to spell it out may go too deep."""
+    return f"a {type(value).__name__}" if isinstance(value, list | dict) else f"{value!r:.80}"
 
 
 # -- files of a user --------------------------------------------------------------------------
@@ -1016,7 +1053,7 @@ def is_api(path: Path) -> bool:
     """Whether a file is a saved answer of the interface; told by its first megabyte."""
     head = _head(path)
     opens = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
-    return opens and any(f'"{field}"'.encode() in head for _, field in _RESULTS)
+    return opens and any(f'"{result}"'.encode() in head for _, result in _RESULTS)
 
 
 def _head(path: Path) -> bytes:
@@ -1079,7 +1116,7 @@ def _notices(pages: Iterable[Page], company_id: str) -> tuple[str, ...]:
         lines.append(f"{what}, {years}, imported as company {company_id}")
         lines += [f"{what}: {notice}" for notice in page.notices]
         if page.unknown_labels:
-            listed = ", ".join(label[:60] for label in page.unknown_labels[:8])
+            listed = ", ".join(repr(label[:60]) for label in page.unknown_labels[:8])
             lines.append(f"{what}: {len(page.unknown_labels)} lines not known: {listed}")
     return tuple(lines)
 
@@ -1087,7 +1124,7 @@ def _notices(pages: Iterable[Page], company_id: str) -> tuple[str, ...]:
 def _statement_told(data: bytes, name: str) -> str:
     """The statement of an answer, by the lines that only this one has."""
     labels = {_key(label) for label in _headers(_content(data, name), name)}
-    for statement in STATEMENTS:
+    for statement in LAYOUTS:
         groups = LAYOUTS[statement].required
         if all(any(_key(label) in labels for label in group) for group in groups):
             return statement

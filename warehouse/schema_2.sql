@@ -17,11 +17,13 @@ INSERT INTO snapshot_2 SELECT *, NULL, NULL FROM snapshot;
 DROP TABLE snapshot;
 ALTER TABLE snapshot_2 RENAME TO snapshot;
 
--- One row per crawl of a source: which of its documents have been loaded.
+-- One row per crawl of a source: up to which of its documents (microseconds of fetching) it has
+-- been loaded, and how many rows they gave.
 CREATE TABLE crawl (
     source VARCHAR NOT NULL,
     crawl VARCHAR NOT NULL,
     loaded_until BIGINT NOT NULL,
+    rows BIGINT NOT NULL,
     PRIMARY KEY (source, crawl)
 );
 
@@ -144,7 +146,7 @@ CREATE TABLE insolvency_order (
     ordered_on DATE NOT NULL,
     subject VARCHAR NOT NULL,
     debtor_name VARCHAR,
-    remarks VARCHAR NOT NULL,
+    remarks VARCHAR,
     pdf_url VARCHAR,
     source VARCHAR NOT NULL,
     snapshot_id INTEGER NOT NULL,

@@ -66,6 +66,7 @@ def _sql(name: str) -> str:
 def views_sql() -> str:
     """The views, with the columns of items.py filled in."""
     return Template(_sql("views.sql")).substitute(
+        item_statements=items.item_statements_sql(),
         item_columns=items.item_columns_sql(),
         derived_columns=items.derived_columns_sql(),
         previous_columns=items.previous_columns_sql(),

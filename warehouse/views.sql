@@ -1,17 +1,47 @@
 -- Staging to the one wide table that ratios are computed from.
 -- What stands behind a dollar sign is filled from the tables of items.py.
 
--- stg_cell: one row per company, year end, basis and item. What was reported goes before what was
--- derived or estimated, a later filing before an earlier one, a user's file and a statement page
--- before a summary of results, a later load before an earlier one. Interim figures are no years.
-CREATE OR REPLACE VIEW stg_cell AS
-SELECT company_id, fiscal_year_end, basis, item, value, months, source, note, filed_at
+-- ranked_cell: one row per reported cell of a year, with its place in the order of the sources: 0 a
+-- user's file, 1 a filing, then statement pages, their interface, a summary of results. Interim
+-- figures are no years.
+CREATE OR REPLACE VIEW ranked_cell AS
+SELECT *, coalesce(list_position(
+        ['nse xbrl', 'moneycontrol', 'moneycontrol api', 'bse results'], source), 0) AS place
 FROM statement_line
-WHERE value IS NOT NULL AND note <> 'interim'
+WHERE value IS NOT NULL AND note <> 'interim';
+
+-- statement_source: one row per company, year end, basis and scraped statement: the source that it
+-- is taken from, because sources part costs differently and a mixture adds up to nothing. The first
+-- in order that has at least half as many lines as the fullest.
+CREATE OR REPLACE VIEW statement_source AS
+WITH item_of (item, statement) AS (VALUES $item_statements),
+counted AS (
+    SELECT company_id, fiscal_year_end, basis, statement, place, count(DISTINCT item) AS lines
+    FROM ranked_cell JOIN item_of USING (item)
+    WHERE place > 0
+    GROUP BY ALL
+)
+SELECT company_id, fiscal_year_end, basis, item_of.item,
+    coalesce(min(place) FILTER (WHERE 2 * lines >= most_lines), min(place)) AS place
+FROM (
+    SELECT *, max(lines) OVER (
+        PARTITION BY company_id, fiscal_year_end, basis, statement) AS most_lines
+    FROM counted
+) JOIN item_of USING (statement)
+GROUP BY ALL;
+
+-- stg_cell: one row per company, year end, basis and item. What was reported goes before what was
+-- derived or estimated, a user's file before a source, a later filing before an earlier one, a
+-- later load before an earlier one.
+CREATE OR REPLACE VIEW stg_cell AS
+SELECT c.company_id, c.fiscal_year_end, c.basis, c.item, value, months, source, note, filed_at
+FROM ranked_cell c
+LEFT JOIN statement_source s ON c.place > 0 AND c.company_id = s.company_id
+    AND c.fiscal_year_end = s.fiscal_year_end AND c.basis = s.basis AND c.item = s.item
+WHERE c.place = 0 OR c.place = s.place
 QUALIFY row_number() OVER (
-    PARTITION BY company_id, fiscal_year_end, basis, item
-    ORDER BY note = 'proxy', note = 'derived', filed_at DESC NULLS LAST,
-        coalesce(list_position(['moneycontrol', 'moneycontrol api', 'bse results'], source), 0),
+    PARTITION BY c.company_id, c.fiscal_year_end, c.basis, c.item
+    ORDER BY note = 'proxy', note = 'derived', c.place, filed_at DESC NULLS LAST,
         snapshot_id DESC, row_number DESC
 ) = 1;
 

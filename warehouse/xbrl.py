@@ -20,9 +20,11 @@ end with the period the longest counts, whatever its id. A notice says where 1 d
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +43,8 @@ RUPEES_PER_CRORE = 1e7
 
 _QUARTER, _YEAR_TO_DATE, _PERIOD_END = "OneD", "FourD", "OneI"
 _PRIOR_YEAR = "PY"  # every context of the year before has an id that begins so
+_BALANCE = "balance_sheet"
+_CAPITAL = "PaidUp"  # share capital as the results repeat it, the same in every period
 
 
 # --- what each form says of each item -------------------------------------------------------------
@@ -65,6 +69,12 @@ class Line:
     item: str
     sums: tuple[tuple[Term, ...], ...]
     note: str | None = None
+
+    @cached_property
+    def single(self) -> str | None:
+        """The element, where there is but one to read."""
+        terms = self.sums[0]
+        return terms[0].element if len(self.sums) == len(terms) == 1 else None
 
 
 # Paid dividends are mostly those declared for the year before. Net sales hold the excise on
@@ -163,8 +173,7 @@ _IND_AS = {
     "other_current_liabilities": f"CurrentLiabilities + {_DISPOSAL}?"
     " - BorrowingsCurrent - TradePayablesCurrent",
     "current_liabilities": f"CurrentLiabilities + {_DISPOSAL}?",
-    "non_current_investments": "NoncurrentInvestments"
-    " + InvestmentsAccountedForUsingEquityMethod?",
+    "non_current_investments": "NoncurrentInvestments + InvestmentsAccountedForUsingEquityMethod?",
     "current_investments": "CurrentInvestments",
     # Those due after a year would not fit into current assets.
     "trade_receivables": "TradeReceivablesCurrent",
@@ -261,8 +270,7 @@ _BANK = {
     "total_liabilities": "Borrowings + Deposits + OtherLiabilitiesAndProvisions",
     "equity_and_liabilities": "CapitalAndLiabilities",
     "fixed_assets": "FixedAssets",
-    "cash": "CashAndBalancesWithReserveBankOfIndia"
-    " + BalancesWithBanksAndMoneyAtCallAndShortNotice",
+    "cash": "CashAndBalancesWithReserveBankOfIndia + BalancesWithBanksAndMoneyAtCallAndShortNotice",
     "total_assets": "Assets",
     **_CASH_FLOW,
 }
@@ -415,17 +423,32 @@ TEXTS: frozenset[str] = frozenset(
 )  # fmt: skip
 
 
-def _elements(form: Form) -> frozenset[str]:
-    """Every element whose amount the reading of a form may need."""
-    used = {term.element for line in form.lines for terms in line.sums for term in terms}
-    for total, parts, beside in _BESIDE:
-        used.update((total, *parts, *beside))
-    return frozenset(used.union(form.unplaced))
+def _elements(lines: Iterable[Line]) -> frozenset[str]:
+    return frozenset(term.element for line in lines for terms in line.sums for term in terms)
 
 
-_WANTED = {form.name: _elements(form) for form in FORMS}
+def _statements(form: Form) -> dict[str, frozenset[str]]:
+    """Elements by statement; what is derived is of the balance sheet. Without paid-up capital."""
+    kinds = {item.name: item.statement for item in ITEMS}
+    return {
+        kind: frozenset(
+            element
+            for element in _elements(x for x in form.lines if kinds.get(x.item, _BALANCE) == kind)
+            if not element.startswith(_CAPITAL)
+        )
+        for kind in dict.fromkeys(kinds.values())
+    }
+
+
+_BY_STATEMENT = {form.name: _statements(form) for form in FORMS}
+_WANTED = {
+    form.name: _elements(form.lines).union(
+        form.unplaced, *((total, *parts, *beside) for total, parts, beside in _BESIDE)
+    )
+    for form in FORMS
+}
 AMOUNTS: frozenset[str] = frozenset().union(*_WANTED.values())
-_STATEMENT = {item.name: item.statement for item in ITEMS}
+_NAMED = TEXTS.union(AMOUNTS, _EITHER_IND_AS, *(form.own for form in FORMS))
 
 
 # --- what a filing is -----------------------------------------------------------------------------
@@ -503,10 +526,11 @@ class _Instance:
     name: str
     contexts: Mapping[str, _Context]
     units: Mapping[str, bool]
-    texts: Mapping[tuple[str, str], tuple[str, ...]]
+    texts: Mapping[str, Mapping[str, list[str]]]
     amounts: Mapping[str, list[tuple[str, etree._Element]]]
-    elements: frozenset[str | None]
+    elements: frozenset[str]
     template: str | None
+    nil: bool  # whether a fact may be marked as nil
     notices: list[str]
 
 
@@ -514,6 +538,10 @@ class _Instance:
 
 _XBRLI = "{http://www.xbrl.org/2003/instance}"
 _ROOT, _CONTEXT, _UNIT = f"{_XBRLI}xbrl", f"{_XBRLI}context", f"{_XBRLI}unit"
+_MEASURE, _ENTITY, _PERIOD = f"{_XBRLI}measure", f"{_XBRLI}entity", f"{_XBRLI}period"
+_SEGMENT, _SCENARIO = f"{_XBRLI}segment", f"{_XBRLI}scenario"
+_IDENTIFIER, _INSTANT = f"{_XBRLI}identifier", f"{_XBRLI}instant"
+_FIRST_DAY, _LAST_DAY = f"{_XBRLI}startDate", f"{_XBRLI}endDate"
 _SCHEMA_REF = "{http://www.xbrl.org/2003/linkbase}schemaRef"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
@@ -523,6 +551,9 @@ _XINCLUDE = "{http://www.w3.org/2001/XInclude}*"
 _TAXONOMY = re.compile(
     r"\{https?://(?:www\.)?(?:bseindia\.com/xbrl/fin|sebi\.gov\.in/xbrl)(?:/[^}]*)?\}(.+)"
 )
+# What `_fact_name` said of each qualified name: filings share some 500 of them.
+_SEEN: dict[object, str | None] = {}
+_MOST_SEEN, _LONGEST_SEEN = 4096, 400
 _TEMPLATE = re.compile(r"sebi\.gov\.in/xbrl/IntegratedFinance_(\w+)/")
 _ENCODING = re.compile(rb"""<\?xml\s[^>]*?\bencoding\s*=\s*["']([^"']*)["']""")
 _ENCODINGS = {
@@ -537,6 +568,8 @@ _ENCODINGS = {
     "cp1252": "windows-1252",
 }
 _ROOT_TAG = re.compile(rb"<(?:[\w.-]+:)?xbrl[\s>/]")
+_SPACE = re.compile(rb"\s*+")
+_MISC = re.compile(rb"\s*+(<!--|<\?)")
 _HEAD = 2**16
 
 
@@ -553,16 +586,13 @@ def is_xbrl(path: Path) -> bool:
 def _prolog_end(data: bytes) -> int:
     """Where the declaration, comments and processing instructions before the root end."""
     at = 3 if data.startswith(b"\xef\xbb\xbf") else 0
-    while True:
-        while data[at : at + 1].isspace():
-            at += 1
-        closing = {b"<?": b"?>", b"<!-": b"-->"}.get(
-            data[at : at + 3] if data.startswith(b"<!", at) else data[at : at + 2]
-        )
-        end = data.find(closing, at) if closing else -1
-        if closing is None or end < 0:
-            return at
+    while found := _MISC.match(data, at):
+        closing = b"-->" if found[1] == b"<!--" else b"?>"
+        end = data.find(closing, found.end())
+        if end < 0:
+            break
         at = end + len(closing)
+    return _SPACE.match(data, at).end()  # type: ignore[union-attr]
 
 
 def _encoding(data: bytes, name: str) -> str:
@@ -601,16 +631,19 @@ def _root(data: bytes, name: str) -> etree._Element:
     except (etree.XMLSyntaxError, ValueError) as error:
         raise InputError(f"{name}: not well-formed XML: {str(error)[:200]}") from None
     if root.tag != _ROOT:
-        raise InputError(f"{name}: expected an XBRL instance with the root {_ROOT}, got {root.tag}")
+        raise InputError(f"{name}: expected the root {_ROOT}, got {root.tag!r:.80}")
     if root.getroottree().docinfo.doctype or next(root.iter(_XINCLUDE), None) is not None:
         raise InputError(f"{name}: expected one self-contained document, got DOCTYPE or XInclude")
     return root
 
 
 def _fact_name(tag: object) -> str | None:
-    """Local name of a fact of either taxonomy; None for anything else."""
+    """Local name of a fact that we may want; empty for other facts, None for what is no fact."""
     found = _TAXONOMY.fullmatch(tag) if isinstance(tag, str) else None
-    return found[1] if found else None
+    local = (found[1] if found[1] in _NAMED else "") if found else None
+    if len(_SEEN) < _MOST_SEEN and len(str(tag)) < _LONGEST_SEEN:
+        _SEEN[tag] = local
+    return local
 
 
 def _read(data: bytes, name: str) -> _Instance:
@@ -618,55 +651,62 @@ def _read(data: bytes, name: str) -> _Instance:
     root = _root(data, name)
     contexts: dict[str, etree._Element] = {}
     units: dict[str, bool] = {}
-    texts: dict[tuple[str, str], tuple[str, ...]] = {}
-    amounts: dict[str, list[tuple[str, etree._Element]]] = {}
-    names: dict[str, str | None] = {}
+    texts: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    amounts: dict[str, list[tuple[str, etree._Element]]] = defaultdict(list)
+    elements: set[str] = set()
+    seen = _SEEN
     schema = ""
-    for element in root:
+    for element in root.iterchildren("*"):
         tag = element.tag
-        try:
-            local = names[tag]
-        except KeyError:
-            local = names[tag] = _fact_name(tag)
-        if local in AMOUNTS:
-            amounts.setdefault(element.get("contextRef", ""), []).append((local, element))
-        elif local in TEXTS:
-            if said := " ".join((element.text or "").split()):
-                key = (local, element.get("contextRef", ""))
-                texts[key] = (*texts.get(key, ()), said)
-        elif tag == _CONTEXT:
-            _declare(name, contexts, element)
-        elif tag == _UNIT:
-            units[element.get("id", "")] = _is_inr(element)
-        elif tag == _SCHEMA_REF:
-            schema = schema or element.get(_HREF, "")
+        local = seen[tag] if tag in seen else _fact_name(tag)
+        if local is None:
+            schema = _setting(name, element, contexts, units) or schema
+        elif local:
+            elements.add(local)
+            if local in TEXTS:
+                said = " ".join((element.text or "").split())
+                if said:
+                    key = element.get("contextRef", "")
+                    texts[local].setdefault(key, []).append(said)
+            else:
+                amounts[element.get("contextRef", "")].append((local, element))
     return _Instance(
         name,
-        _plain(contexts, {*amounts, *(context for _, context in texts)}),
+        _plain(contexts, amounts.keys() | {key for said in texts.values() for key in said}),
         units,
-        texts,
-        amounts,
-        frozenset(names.values()),
+        dict(texts),
+        dict(amounts),
+        frozenset(elements),
         _template(root.nsmap.values(), schema),
+        b":nil" in data,
         [],
     )
 
 
-def _declare(name: str, contexts: dict[str, etree._Element], element: etree._Element) -> None:
-    key = element.get("id", "")
-    other = contexts.setdefault(key, element)
-    if other is not element and _context(other) != _context(element):
-        raise InputError(
-            f"{name}, line {element.sourceline}: the context {key!r:.60} is declared twice"
-        )
+def _setting(
+    name: str,
+    element: etree._Element,
+    contexts: dict[str, etree._Element],
+    units: dict[str, bool],
+) -> str:
+    """Note a context or unit; the address of the taxonomy, if the element is that."""
+    tag, key = element.tag, element.get("id", "")
+    if tag == _CONTEXT:
+        other = contexts.setdefault(key, element)
+        if other is not element and _context(other) != _context(element):
+            raise InputError(
+                f"{name}, line {element.sourceline}: the context {key!r:.60} is declared twice"
+            )
+    elif tag == _UNIT:
+        units[key] = _is_inr(element) and units.get(key, True)
+    return element.get(_HREF, "") if tag == _SCHEMA_REF else ""
 
 
 def _is_inr(unit: etree._Element) -> bool:
     """Whether a unit is one measure, the rupee of ISO 4217; a prefix may be called anything."""
-    measures = [child.text or "" for child in unit if child.tag == f"{_XBRLI}measure"]
-    prefix, _, currency = (
-        measures[0].strip().rpartition(":") if len(unit) == 1 and measures else ("", "", "")
-    )
+    if len(unit) != 1 or unit[0].tag != _MEASURE:
+        return False
+    prefix, _, currency = (unit[0].text or "").strip().rpartition(":")
     return currency == "INR" and unit.nsmap.get(prefix or None) == _ISO4217
 
 
@@ -687,32 +727,40 @@ def _plain(contexts: Mapping[str, etree._Element], used: Iterable[str]) -> dict[
 
 def _context(element: etree._Element) -> _Context | None:
     """A context as declared; None if it has dimensions."""
-    dates: dict[str, date | None] = {}
+    if not len(element) or (element[-1].tag == _SCENARIO and len(element[-1])):
+        return None
+    dates: dict[object, str | None] = {}
     identifier = scheme = ""
     for child in element:
-        if child.tag == f"{_XBRLI}period":
-            dates = {part.tag: _day(part.text) for part in child}
-        elif child.tag == f"{_XBRLI}entity":
+        tag = child.tag
+        if tag == _PERIOD:
+            dates = {part.tag: part.text for part in child}
+        elif tag == _ENTITY:
             for part in child:
-                if part.tag == f"{_XBRLI}segment" and len(part):
-                    return None
-                if part.tag == f"{_XBRLI}identifier":
+                if part.tag == _IDENTIFIER:
                     identifier, scheme = (part.text or "").strip(), part.get("scheme", "")
-        elif child.tag == f"{_XBRLI}scenario" and len(child):
+                elif part.tag == _SEGMENT and len(part):
+                    return None
+        elif tag == _SCENARIO and len(child):
             return None
-    start, end = dates.get(f"{_XBRLI}startDate"), dates.get(f"{_XBRLI}endDate")
+    start, end, instant = (_day(dates.get(part)) for part in (_FIRST_DAY, _LAST_DAY, _INSTANT))
     span = _Span(start, end) if start and end and start <= end else None
-    return _Context(span, dates.get(f"{_XBRLI}instant"), identifier, scheme)
+    return _Context(span, instant, identifier, scheme)
+
+
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _day(text: str | None) -> date | None:
     """A date YYYY-MM-DD that statements can have; None for anything else."""
-    found = re.fullmatch(r"([0-9]{4})-([0-9]{2})-([0-9]{2})", (text or "").strip())
+    said = (text or "").strip()
+    if not _ISO_DATE.fullmatch(said):
+        return None
     try:
-        day = date(*map(int, found.groups())) if found else None
+        day = date.fromisoformat(said)
     except ValueError:
         return None
-    return day if day and EARLIEST <= day and day.year <= 2100 else None
+    return day if day >= EARLIEST and day.year <= 2100 else None
 
 
 def _template(namespaces: Iterable[str], schema: str) -> str | None:
@@ -755,8 +803,10 @@ def _form(instance: _Instance) -> Form:
 
 def _said(instance: _Instance, element: str, contexts: Iterable[str]) -> list[str]:
     """What a text element says in these contexts, each saying once."""
-    said = [text for context in contexts for text in instance.texts.get((element, context), ())]
-    return list(dict.fromkeys(said))
+    said = instance.texts.get(element)
+    if not said:
+        return []
+    return list(dict.fromkeys(text for key in contexts if key in said for text in said[key]))
 
 
 def _date_in(instance: _Instance, element: str, context: str) -> date | None:
@@ -865,17 +915,16 @@ def _trusted(
 
 
 def _same_figures(instance: _Instance) -> bool | None:
-    """Whether FourD and OneD hold the same figures; None if they share no element."""
-    year, quarter = (
-        {local: (element.text or "").strip() for local, element in instance.amounts.get(key, ())}
-        for key in (_YEAR_TO_DATE, _QUARTER)
-    )
-    shared = [
-        _number(year[local]) == _number(quarter[local])
-        for local in year.keys() & quarter.keys()
-        if not local.startswith("PaidUp")
-    ]
-    return all(shared) if shared else None
+    """Whether FourD and OneD hold the same figures; None if they share none but zeros."""
+    quarter = dict(instance.amounts.get(_QUARTER, ()))
+    shared = False
+    for local, element in instance.amounts.get(_YEAR_TO_DATE, ()):
+        if local in quarter and not local.startswith(_CAPITAL):
+            one, other = (_number((e.text or "").strip()) for e in (element, quarter[local]))
+            if one != other:
+                return False
+            shared = shared or bool(one)
+    return True if shared else None
 
 
 @dataclass(frozen=True)
@@ -908,6 +957,8 @@ def _period(instance: _Instance) -> _Period:
     if pool.get(_QUARTER, span) != span and _same_figures(instance):
         instance.notices.append(f"OneD and FourD hold the same figures: are they those of {span}?")
     flows = tuple(key for key, other in pool.items() if other == span)
+    if _YEAR_TO_DATE in flows:  # then a quarter that is dated alike adds nothing
+        flows = (_YEAR_TO_DATE,)
     return _Period(span, year, _annual(instance, span, year), flows, _instants(instance, end))
 
 
@@ -957,7 +1008,7 @@ def _identity(instance: _Instance, period: _Period) -> _Identity:
         said = [text for name in elements for text in _said(instance, name, instance.contexts)]
         return next((text for text in (*said, *others) if re.fullmatch(pattern, text)), None)
 
-    symbol = first(r"(?!NOTLISTED)[A-Z0-9][A-Z0-9&._-]{0,19}", ("Symbol",), symbols)
+    symbol = first(r"(?!(?:NOTLISTED|NA|NIL)$)[A-Z0-9][A-Z0-9&._-]{0,19}", ("Symbol",), symbols)
     isin = first(r"IN[A-Z0-9]{9}[0-9]", ("ISIN",), entities)
     if isin and not _isin_checks(isin):
         instance.notices.append(f"ISIN {isin} has a wrong check digit: left out")
@@ -1006,12 +1057,16 @@ def _approved_on(instance: _Instance, end: date) -> date | None:
 # --- figures --------------------------------------------------------------------------------------
 
 
+_LARGEST = LARGEST_CRORE * RUPEES_PER_CRORE
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+
+
 def _number(text: str) -> float | None:
     """A finite decimal number; None for anything else."""
-    if not re.fullmatch(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", text):
+    if len(text) > 60 or not _DECIMAL.fullmatch(text):
         return None
     number = float(text)
-    return number if abs(number) <= LARGEST_CRORE * RUPEES_PER_CRORE else None
+    return number if -_LARGEST <= number <= _LARGEST else None
 
 
 def _amount(instance: _Instance, local: str, element: etree._Element) -> float | None:
@@ -1020,11 +1075,11 @@ def _amount(instance: _Instance, local: str, element: etree._Element) -> float |
     Raises:
         InputError: it is no number.
     """
-    text = (element.text or "").strip()
-    if element.get(_NIL, "").strip() in ("true", "1") or (not text and not len(element)):
+    if instance.nil and element.get(_NIL) in ("true", "1"):
         return None
-    amount = None if len(element) else _number(text)
-    if amount is None:
+    text = (element.text or "").strip()
+    amount = _number(text)
+    if len(element) or (text and amount is None):
         raise InputError(
             f"{instance.name}, line {element.sourceline}: {local}: expected a number of rupees of"
             f" at most {LARGEST_CRORE:,.0f} crore, got {text!r:.60}"
@@ -1035,30 +1090,27 @@ def _amount(instance: _Instance, local: str, element: etree._Element) -> float |
 def _amounts(
     instance: _Instance, period: _Period, wanted: frozenset[str]
 ) -> tuple[dict[str, float], frozenset[str]]:
-    """Rupees by element in the period's contexts, and the elements that have two values."""
+    """Rupees by element in the period's contexts, and the elements that are not to be used."""
     values: dict[str, float] = {}
     twice: dict[str, str] = {}
     units: dict[str, str] = {}
     for key in (*period.flows, *period.instants):
         for local, element in instance.amounts.get(key, ()):
-            if local not in wanted:
-                continue
-            amount = _amount(instance, local, element)
+            amount = _amount(instance, local, element) if local in wanted else None
             if amount is None:
                 continue
-            if not instance.units.get(element.get("unitRef", ""), False):
-                units[local] = element.get("unitRef", "none")
+            unit = element.get("unitRef", "none")
+            if not instance.units.get(unit):
+                units[local] = f"{local} ({unit[:40]!r})"
             elif values.setdefault(local, amount) != amount:
                 twice[local] = f"{local} ({values[local]:.15g} and {amount:.15g})"
-    for local in units:
-        values.pop(local, None)
-    for what, found in (
-        ("not in rupees", [f"{local} ({unit[:40]!r})" for local, unit in units.items()]),
-        ("given twice with different values", list(twice.values())),
-    ):
+    for what, found in (("not in rupees", units), ("given twice with different values", twice)):
         if found:
-            instance.notices.append(f"left out, {what}: {printable(_listed(found))}")
-    return values, frozenset(twice) | frozenset(units)
+            instance.notices.append(f"left out, {what}: {printable(_listed(list(found.values())))}")
+    dropped = frozenset(units) | frozenset(twice)
+    for local in dropped:
+        values.pop(local, None)
+    return values, dropped
 
 
 def _listed(found: list[str], most: int = 8) -> str:
@@ -1080,55 +1132,64 @@ def _beside(instance: _Instance, values: dict[str, float]) -> None:
 
 def _evaluate(terms: tuple[Term, ...], values: Mapping[str, float]) -> tuple[float, bool] | None:
     """A sum in rupees and whether one element alone gives it; None if an element is missing."""
-    given = [term for term in terms if term.element in values]
-    if not given or any(not term.optional and term.element not in values for term in terms):
-        return None
-    counted = [term for term in given if values[term.element]] or given[:1]
-    alone = len(counted) == 1 and counted[0].sign > 0
-    return sum(term.sign * values[term.element] for term in given), alone
+    total, counted, given, negated = 0.0, 0, False, False
+    for element, sign, optional in terms:
+        value = values.get(element)
+        if value is not None:
+            given = True
+            total += sign * value
+            counted += value != 0
+            negated = negated or (sign < 0 and value != 0)
+        elif not optional:
+            return None
+    return (total, counted <= 1 and not negated) if given else None
 
 
 def _choose(
     instance: _Instance, line: Line, values: Mapping[str, float]
 ) -> tuple[float, bool] | None:
     """The first sum that can be made, or the first that is not 0 where that one is."""
-    made = [(terms, found) for terms in line.sums if (found := _evaluate(terms, values))]
-    if not made:
-        return None
-    terms, found = next(((t, f) for t, f in made if f[0]), made[0])
-    if terms is not made[0][0]:
-        instance.notices.append(
-            f"{made[0][0][0].element} stands as 0; {line.item} is taken from"
-            f" {_listed([term.element for term in terms])}"
-        )
-    return found
+    zero: tuple[float, bool] | None = None
+    for terms in line.sums:
+        found = _evaluate(terms, values)
+        if found and found[0]:
+            if zero:
+                instance.notices.append(
+                    f"a total stands as 0; {line.item} is taken from"
+                    f" {_listed([term.element for term in terms])}"
+                )
+            return found
+        zero = zero or found
+    return zero
 
 
 def _cells(instance: _Instance, form: Form, period: _Period, basis: str) -> tuple[Cell, ...]:
     """Every item that the filing gives."""
-    wanted = frozenset(t.element for line in form.lines for terms in line.sums for t in terms)
-    wanted |= frozenset(form.unplaced) | frozenset(_BESIDE[0][1] + _BESIDE[1][1])
-    values, dropped = _amounts(instance, period, wanted)
+    values, dropped = _amounts(instance, period, _WANTED[form.name])
+    _drop_zeros(instance, form, values)
     _beside(instance, values)
+    end, months = period.span.end, period.span.months
     cells = []
     for line in form.lines:
-        if any(term.element in dropped for terms in line.sums for term in terms):
+        if line.single:
+            value = values.get(line.single)
+            found = None if value is None else (value, True)
+        elif dropped and any(term.element in dropped for terms in line.sums for term in terms):
             continue
-        found = _choose(instance, line, values)
-        if found is not None:
-            note = line.note or ("reported" if found[1] else "derived")
-            cells.append(
-                Cell(
-                    period.span.end,
-                    basis,
-                    line.item,
-                    found[0] / RUPEES_PER_CRORE,
-                    period.span.months,
-                    note if period.annual else "interim",
-                )
-            )
+        else:
+            found = _choose(instance, line, values)
+        if found is None:
+            continue
+        if found[0] < 0 and line.item == "dividends":
+            instance.notices.append("dividends paid are below 0: their sign is unclear, left out")
+            continue
+        note = line.note or ("reported" if found[1] else "derived")
+        crore = found[0] / RUPEES_PER_CRORE
+        cells.append(
+            Cell(end, basis, line.item, crore, months, note if period.annual else "interim")
+        )
     _say_unplaced(instance, form, values)
-    return _believed(instance, cells)
+    return tuple(cells)
 
 
 def _say_unplaced(instance: _Instance, form: Form, values: Mapping[str, float]) -> None:
@@ -1140,24 +1201,16 @@ def _say_unplaced(instance: _Instance, form: Form, values: Mapping[str, float]) 
             )
 
 
-def _believed(instance: _Instance, cells: list[Cell]) -> tuple[Cell, ...]:
-    """The cells without statements that are all zeros, and without dividends below 0."""
-    empty = []
-    for statement in dict.fromkeys(_STATEMENT.values()):
-        figures = [cell.value for cell in cells if _STATEMENT.get(cell.item) == statement]
-        if len(figures) > 1 and not any(figures):
-            empty.append(statement)
+def _drop_zeros(instance: _Instance, form: Form, values: dict[str, float]) -> None:
+    """Drop a statement that is nothing but zeros: it was not filled in."""
+    for statement, elements in _BY_STATEMENT[form.name].items():
+        given = elements & values.keys()
+        if len(given) > 1 and not any(values[element] for element in given):
+            for element in given:
+                del values[element]
             instance.notices.append(
                 f"every figure of the {statement.replace('_', ' ')} is 0: taken as not given"
             )
-    if any(cell.item == "dividends" and cell.value < 0 for cell in cells):
-        instance.notices.append("dividends paid are below 0: their sign is unclear, left out")
-    return tuple(
-        cell
-        for cell in cells
-        if _STATEMENT.get(cell.item, "balance_sheet") not in empty
-        and not (cell.item == "dividends" and cell.value < 0)
-    )
 
 
 # --- the whole ------------------------------------------------------------------------------------
@@ -1253,10 +1306,10 @@ def read_xbrl(path: Path, company: str | None = None) -> tuple[pa.Table, tuple[s
 
 _SCHEMA = pa.schema(
     [
-        (name, pa.string())
-        for name in (
-            "company_id company_name nse_symbol isin cin fiscal_year_end months basis unit item"
-            " value note source filed_at"
-        ).split()
+        (column, pa.string())
+        for column in (
+            "company_id", "company_name", "nse_symbol", "isin", "cin", "fiscal_year_end",
+            "months", "basis", "unit", "item", "value", "note", "source", "filed_at",
+        )
     ]
-)
+)  # fmt: skip

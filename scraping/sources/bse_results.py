@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 from scraping.fetch import Fetch
 from scraping.parse import day, json_of, number, quoted, required
@@ -66,6 +67,11 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     ),
     "finance_costs": ("Finance Costs", "Finance Cost", "Interest", "Interest Expended"),
     "other_expenses": ("Other Expenses", "Other Expenditure"),
+    "_operating_expenses": ("Operating Expenses",),
+    "_provisions": (
+        "Provisions and contingencies",
+        "Provisions (other than tax) and contingencies",
+    ),
     "_bank_profit": (
         "Operating Profit Before Provisions and Contingencies",
         "Operating Profit Before Provisions and Contingency",
@@ -99,7 +105,7 @@ NOT_KEPT = re.compile(
     r"|debt[- ].*|.*comprehensive.*|.*reclassified.*|.*minority.*|.*mino inter.*|share of profit.*"
     r"|.*before (other income, )?interest.*|.*before depreciation.*|.*continuing operations?"
     r"|(profit \(loss\)|tax expense).* discontinuing.*|any other|extra ?ordinary items?"
-    r"|operating expenses|provisions? .*|net movement in regulatory.*|.*consolidated group"
+    r"|net movement in regulatory.*|.*consolidated group"
 )
 _KEYS = {label.casefold(): key for key, labels in LABELS.items() for label in labels}
 COSTS = (
@@ -260,7 +266,7 @@ def parse(snapshot: Snapshot) -> Parsed:
             "fiscal_year_end": end,
             "basis": "standalone",
             "item": item,
-            "value": value / 10,
+            "value": value / 10 + 0.0,  # no negative zero
             "unit": "INR million",
             "months": _months(begin, end),
             "source": "bse results",
@@ -295,9 +301,20 @@ def _months(begin: date, end: date) -> int:
     return (end.year - begin.year) * 12 + end.month - begin.month + 1
 
 
-def _apart(left: float, right: float, scale: float) -> bool:
-    """Whether two amounts differ by more than 1 % of a third, or of INR 0.1 million."""
-    return abs(left - right) > max(TOLERANCE * abs(scale), 0.1)
+def _apart(left: float, right: float, scale: float, tolerance: float = TOLERANCE) -> bool:
+    """Whether two amounts differ by more than 1 % of a third, and by more than INR 0.1 million."""
+    return abs(left - right) > max(tolerance * abs(scale), 0.1)
+
+
+class _Target(NamedTuple):
+    """A profit that income less expenses may be, and the exceptional items that it implies.
+
+    It is not final where a bank's provisions come after it.
+    """
+
+    profit: float
+    exceptional: float = 0.0
+    is_final: bool = True
 
 
 class _Figures:
@@ -367,47 +384,56 @@ class _Figures:
 
     def _expenses(self) -> None:
         """Expenses, after income less expenses was found to be the profit."""
-        printed = self.lines.get("total_expenses")
-        targets = self._targets()
+        printed, targets = self._printed_expenses(), self._targets()
         if printed is None or not targets:
             self.notices.append("expenses left out: no lines to check them by")
             return
         sign = 1.0 if printed > 0 else -1.0
-        # A bank's other expenses are elsewhere counted with its provisions: not the same item.
-        names = [n for n in COSTS if n != "other_expenses" or "_bank_profit" not in self.lines]
-        costs = {name: sign * self.lines[name] for name in names if name in self.lines}
+        costs = {name: sign * self.lines[name] for name in COSTS if name in self.lines}
+        if {"_bank_profit", "_operating_expenses"} & set(self.lines):
+            costs.pop("other_expenses", None)  # of a bank: elsewhere they include provisions
         income = self._total_income()
-        totals = _totals(abs(printed), costs)
-        gap, total, exceptional = min(
-            ((abs(income - t - profit), t, x) for t in totals for profit, x in targets),
-            key=lambda candidate: candidate[0],
-        )
-        if _apart(gap, 0.0, max(abs(income), abs(printed))):
+        scale = max(abs(income), abs(printed))
+        fitting = [
+            (abs(income - total - target.profit), total, target)
+            for total, tolerance in _totals(abs(printed), costs)
+            for target in targets
+            if not _apart(income - total, target.profit, scale, tolerance)
+        ]
+        if not fitting:
             raise self._refuse("income less expenses to be the profit")
-        if exceptional:
-            self.items["exceptional_items"] = exceptional
-        if "_bank_profit" not in self.lines:
+        _, total, target = min(fitting, key=lambda candidate: candidate[0])
+        if target.exceptional:
+            self.items["exceptional_items"] = target.exceptional
+        if target.is_final:
             self.items["total_expenses"] = total
-            if total != abs(printed):
+            if total != abs(self.lines.get("total_expenses", 0.0)):
                 self.derived.add("total_expenses")
         self._cost_lines(costs, total)
 
-    def _targets(self) -> list[tuple[float, float]]:
-        """What income less expenses may be, each with the exceptional items that it implies."""
-        if "_bank_profit" in self.lines:  # provisions come after it
-            return [(self.lines["_bank_profit"], 0.0)]
+    def _printed_expenses(self) -> float | None:
+        """The sum of the expenses with its sign; of some banks it is not printed."""
+        parts = ("finance_costs", "_operating_expenses", "_provisions")
+        if "total_expenses" in self.lines or not set(parts) <= set(self.lines):
+            return self.lines.get("total_expenses")
+        return sum(self.lines[name] for name in parts)
+
+    def _targets(self) -> list[_Target]:
+        """The profits that income less expenses may be."""
+        early = self.lines.get("_bank_profit") if "total_expenses" in self.lines else None
+        targets = [] if early is None else [_Target(early, is_final=False)]
         printed = self.lines.get("exceptional_items", 0.0)
         before, after = self.lines.get("_before_exceptional"), self.lines.get("profit_before_tax")
-        if after is None:
-            return [] if before is None else [(before, 0.0)]
         signs = (printed, -printed) if printed else (0.0,)
         if before is None:
-            return [(after - signed, signed) for signed in signs]
+            return targets + [_Target(after - x, x) for x in signs if after is not None]
+        if after is None:
+            return [*targets, _Target(before)]
         fitting = [x for x in signs if not _apart(before + x, after, max(abs(before), abs(after)))]
         if printed and not fitting:
             self.notices.append("exceptional items left out: they do not lead to the profit")
         best = min(fitting, key=lambda x: abs(before + x - after), default=0.0)
-        return [(before, best)]
+        return [*targets, _Target(before, best)]
 
     def _cost_lines(self, costs: Mapping[str, float], total: float) -> None:
         """Single expenses: all of them where they sum to the total, else those that are sure."""
@@ -439,7 +465,13 @@ class _Figures:
             self.derived.add("tax")
 
 
-def _totals(printed: float, costs: Mapping[str, float]) -> list[float]:
-    """All expenses: results of long ago print interest, and older ones depreciation, after them."""
+def _totals(printed: float, costs: Mapping[str, float]) -> list[tuple[float, float]]:
+    """What all expenses may be, and how far off that may be.
+
+    Results of long ago print interest, and older ones depreciation, after the sum of expenses. So
+    that this does not mend what is wrong by chance, it must fit ten times better.
+    """
     interest, wear = abs(costs.get("finance_costs", 0.0)), abs(costs.get("depreciation", 0.0))
-    return [printed, printed + interest, printed + interest + wear]
+    narrow = TOLERANCE / 10
+    after = [(printed + interest, narrow), (printed + interest + wear, narrow)]
+    return [(printed, TOLERANCE), *after]

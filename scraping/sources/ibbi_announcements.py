@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta, timezone
+from datetime import date, timedelta, timezone
 from functools import partial
 from typing import cast
 from urllib.parse import urljoin, urlsplit
@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 from bs4 import Tag
 
 from scraping.fetch import Fetch
+from scraping.identifiers import cin_of
 from scraping.parse import clean, day, optional, optional_day, quoted, soup_of
 from scraping.source import Bad, Expect, Parsed, ParseError, Row, Snapshot, Source
 
@@ -103,7 +104,6 @@ BAD_DAY = "impossible date"
 MALFORMED_CIN = "malformed CIN"
 MALFORMED_DEADLINE = "malformed last date of submission"
 
-_CIN = re.compile(r"[LU][0-9]{5}[A-Z]{2}([0-9]{4})[A-Z]{3}[0-9]{6}")
 _INDIA = timezone(timedelta(hours=5, minutes=30))
 _QUOTED_PDF = re.compile(r"""['"]((?:https?:/)?/[^'"]+\.pdf)['"]""", re.IGNORECASE)
 
@@ -251,7 +251,7 @@ def _convert(record: Mapping[str, str], today: date) -> tuple[Row, list[str]]:
     }
     notes = []
     printed = optional(record.get("cin"))
-    row["cin"] = cin_of(printed, today.year)
+    row["cin"] = known_cin(printed, today.year)
     if printed and row["cin"] is None:
         notes.append(MALFORMED_CIN)
     try:
@@ -272,22 +272,23 @@ def _unknown_types(rows: Iterable[Row]) -> Iterator[str]:
 # What the pages of IBBI have in common.
 
 
-def cin_of(text: str | None, year: int) -> str | None:
+def known_cin(text: str | None, year: int) -> str | None:
     """A company's identification number in capitals without spaces; None if it is not one.
 
     Args:
         text: as printed.
         year: the latest year in which the company may have been registered.
     """
-    cin = "".join((text or "").upper().split())
-    found = _CIN.fullmatch(cin)
-    return cin if found and 1850 <= int(found[1]) <= year else None
+    try:
+        cin = cin_of("".join((text or "").split()))
+    except ValueError:
+        return None
+    return cin if 1850 <= int(cin[8:12]) <= year else None
 
 
 def india_day(snapshot: Snapshot) -> date:
-    """The day in India on which a document was fetched; a time without a zone is UTC."""
-    at = snapshot.fetched_at
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(_INDIA).date()
+    """The day in India on which a document was fetched."""
+    return snapshot.fetched_at.astimezone(_INDIA).date()
 
 
 def possible_day(text: str, form: str, today: date) -> date:

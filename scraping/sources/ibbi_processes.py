@@ -11,7 +11,7 @@ from bs4.element import Comment, NavigableString
 from scraping.fetch import Fetch
 from scraping.parse import clean, optional, quoted, soup_of
 from scraping.source import Bad, Expect, Parsed, ParseError, Row, Snapshot, Source
-from scraping.sources.ibbi_announcements import BAD_DAY, cin_of, india_day, possible_day
+from scraping.sources.ibbi_announcements import BAD_DAY, india_day, known_cin, possible_day
 
 SOURCE = Source(
     name="ibbi_processes",
@@ -46,7 +46,7 @@ def crawl(fetch: Fetch) -> None:
     wanted = dict.fromkeys(str(row["cin"]) for row in fetch.wanted)
     for text in fetch.each(wanted, "debtors"):
         with fetch.tolerate(f"processes of {quoted(text)}"):
-            cin = cin_of(text, date.today().year)
+            cin = known_cin(text, date.today().year)
             if cin is None:  # nothing else is ever put into a path
                 raise ParseError(f"{SOURCE.url}: expected a CIN to ask for, got {quoted(text)}")
             fetch.get(f"/claims/inner-process/{cin}", kind="html", about={"cin": cin})
@@ -62,7 +62,7 @@ def parse(snapshot: Snapshot) -> Parsed:
     Raises:
         ParseError: not the page of this CIN, or neither a process nor the words for none.
     """
-    cin = cin_of(snapshot.about.get("cin"), india_day(snapshot).year)
+    cin = known_cin(snapshot.about.get("cin"), india_day(snapshot).year)
     soup = soup_of(snapshot, "div")
     if cin is None or not _is_of(soup, cin):
         raise ParseError(

@@ -95,7 +95,7 @@ def parse(snapshot: Snapshot) -> Parsed:
             "note": cell.note,
             "filed_at": _filed_at(filing, about),
         }
-        for cell in filing.cells
+        for cell in sorted(filing.cells, key=lambda c: (c.fiscal_year_end, c.months, c.item))
     ]
     none = () if rows else ("an XBRL file without any figure that is known",)
     return Parsed(rows, [], (*filing.notices, *none))
