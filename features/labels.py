@@ -14,6 +14,7 @@ class LabelRule:
     """How years are labelled.
 
     t is the year of a company's first admission to the resolution process that was not withdrawn.
+    Admissions of a company within 90 days of each other are one, of the first date.
     Fiscal years t - `window` to t are bankrupt and every other year of that company is distressed.
 
     Attributes:
@@ -58,9 +59,14 @@ WITH dated AS (
     SELECT company_id, event_type, event_date,
         lead(event_type) OVER (
             PARTITION BY company_id ORDER BY event_date, event_type) AS next_type
-    FROM (SELECT DISTINCT company_id, event_type, event_date, usable FROM event)
-    WHERE usable AND company_id IS NOT NULL AND event_date IS NOT NULL
-        AND event_type IN ('cirp_admission', 'withdrawn')
+    FROM (
+        SELECT DISTINCT company_id, event_type, event_date FROM event
+        WHERE usable AND company_id IS NOT NULL AND event_date IS NOT NULL
+            AND event_type IN ('cirp_admission', 'withdrawn')
+        -- Two sources may date one admission some days apart: it counts once, from the first.
+        QUALIFY NOT coalesce(event_type = 'cirp_admission' AND event_date - lag(event_date) OVER (
+            PARTITION BY company_id, event_type ORDER BY event_date) <= 90, false)
+    )
 ), admission AS (
     SELECT company_id, min(event_date) AS event_date
     FROM dated

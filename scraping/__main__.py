@@ -170,6 +170,8 @@ def _print_summary(summary: Summary) -> None:
         more = max(outcome.failed_documents - _SHOWN, 0)
         if more:
             console.print(f"{outcome.source}: and {more:,} more failed documents, see data/runs")
+    for notice in summary.notices[:_SHOWN]:
+        console.print(f"matching: {notice}", style="dim")
     if summary.matched:
         words = ", ".join(f"{count:,} {what}" for what, count in summary.matched.items())
         console.print(f"matching: {words}")

@@ -291,7 +291,7 @@ class Web:
         if until.passed:
             raise PassingError(_said(url, f"not whole after {self._deadline:g} s"))
         if broken is not None:
-            raise PassingError(_said(url, f"broken off: {_short(url, broken)}"))
+            raise PassingError(_said(url, f"broken off: {_short(url, _cause(broken))}"))
         return response
 
 
@@ -315,6 +315,11 @@ def _short(url: str, text: object, length: int = 160) -> str:
     for secret in secrets_of(url):
         told = told.replace(secret, "***")
     return quoted(told)[:length]
+
+
+def _cause(error: Exception) -> object:
+    """What is behind an error that says only that no more attempts are made."""
+    return getattr(error.args[0] if error.args else error, "reason", None) or error
 
 
 def _came(url: str, body: bytes) -> str:

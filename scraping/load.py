@@ -24,7 +24,7 @@ import pyarrow as pa
 import scraping.sources
 from scraping.fetch import Fetch
 from scraping.snapshots import Store, Stored, read
-from scraping.source import ONCE, Parsed, Row, Snapshot, Source
+from scraping.source import ONCE, Parsed, ParseError, Row, Snapshot, Source
 from warehouse.errors import InputError
 from warehouse.store import one_row, transaction
 
@@ -99,6 +99,7 @@ def _parsed(module: SourceModule, stored: Stored, schemas: Schemas) -> Document:
     snapshot = read(stored)
     try:
         parsed, error = module.parse(snapshot), None
+        _require_most(snapshot, parsed)
     except InputError as refused:
         parsed, error = Parsed([]), str(refused)
     grouped: dict[str, list[Row]] = {}
@@ -116,6 +117,16 @@ def _parsed(module: SourceModule, stored: Stored, schemas: Schemas) -> Document:
         error=error,
         once=ONCE in snapshot.about,
     )
+
+
+def _require_most(snapshot: Snapshot, parsed: Parsed) -> None:
+    """Refuse a document most of which is not understood: its format has changed, not a few rows."""
+    if len(parsed.bad) > max(len(parsed.rows), 2):
+        first = parsed.bad[0]
+        raise ParseError(
+            f"{snapshot.url}: {len(parsed.bad):,} rows not understood and {len(parsed.rows):,}"
+            f" understood; the first, row {first.row_number}: {first.reason}"
+        )
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
@@ -202,7 +213,8 @@ def _refuse(folder: Path, documents: Sequence[Stored]) -> None:
     """Put documents aside, so that they are fetched again and no replay meets them."""
     (folder / "refused").mkdir(exist_ok=True)
     for stored in documents:
-        stored.path.replace(folder / "refused" / stored.path.name)
+        if stored.path.exists():  # one that could not be read was put aside before
+            stored.path.replace(folder / "refused" / stored.path.name)
 
 
 def _parse_all(name: str, documents: list[Stored], schemas: Schemas) -> Iterator[list[Document]]:

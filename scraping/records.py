@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from scraping.parse import csv_records, quoted, require_fields, rows_of
+from scraping.parse import csv_records, quoted, require_fields, rows_of, storable
 from scraping.source import Bad, Parsed, ParseError, Row, Snapshot, Source
 
 Record = Mapping[str, str | None]
@@ -67,8 +67,7 @@ def _text(where: str, name: str, value: object) -> str | None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ParseError(f"{where}: {name}: expected a text or number, got {quoted(value)}")
-    # JSON can spell half of a character, which no database stores.
-    return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    return storable(str(value))
 
 
 def distinct_rows(

@@ -88,14 +88,18 @@ def resolve(connection: duckdb.DuckDBPyConnection, review: Path | None = None) -
     connection.execute(_sql("events.sql"))
     notices = (*_claim_notices(connection), *_debtor_notices(debtors, decisions, matches, book))
     best = Counter(found[0].certainty for found in matches.values() if found)
+    companies, events = _count(connection, "company"), _count(connection, "told")
+    connection.execute("".join(f"DROP TABLE {name};" for name in _TEMPORARY))
     return Resolved(
-        companies=_count(connection, "company"),
-        certain=best["certain"],
-        probable=best["probable"],
-        ambiguous=best["ambiguous"],
-        events=_count(connection, "told"),
-        notices=notices,
+        companies, best["certain"], best["probable"], best["ambiguous"], events, notices
     )
+
+
+_TEMPORARY = (
+    *("share_isin", "spelling", "age", "announced", "share", "ranked", "found", "held", "named"),
+    *("registered", "own", "claim", "identity", "coded", "best", "renamed", "debtor", "kind"),
+    *("remark", "said", "ordered", "dated", "once", "told"),
+)
 
 
 def _sql(name: str) -> str:
@@ -203,7 +207,7 @@ class Debtor:
         printed: the name.
         printed_cin: its CIN, "" without.
         cin: the same if it is one, "" otherwise.
-        since: the first announcement of this debtor; None if only orders name it.
+        since: the first announcement of this debtor or a namesake; None if only orders name it.
     """
 
     printed: str
@@ -344,9 +348,14 @@ def _debtors(connection: duckdb.DuckDBPyConnection) -> list[Debtor]:
     printed = connection.execute(_DEBTORS).fetchall()
     debtors = [Debtor(name, text, _cin(text), since) for name, text, since in printed]
     cins = _cins_of_kin(debtors)
+    days = _grouped((d.kin, d.since) for d in debtors if d.since is not None)
     return [
-        replace(debtor, cin=cins[debtor.kin][0])
-        if debtor.name.key and not debtor.cin and len(cins[debtor.kin]) == 1
+        replace(
+            debtor,
+            cin=debtor.cin or (cins[debtor.kin][0] if len(cins[debtor.kin]) == 1 else ""),
+            since=debtor.since or min(days.get(debtor.kin, ()), default=None),
+        )
+        if debtor.name.key
         else debtor
         for debtor in debtors
     ]
@@ -374,7 +383,23 @@ def match(debtors: Sequence[Debtor], book: Book) -> dict[Debtor, tuple[Match, ..
         as_if = [replace(debtor, cin=cin) for cin in cins[debtor.kin]] if not debtor.cin else []
         found[debtor] = min((judge(d, book) for d in as_if or [debtor]), key=_standing)
     alike = _alike([d for d, matches in found.items() if matches is None], book)
-    return _by_shared_cin({d: alike.get(d, ()) if m is None else m for d, m in found.items()}, book)
+    judged = {d: alike.get(d, ()) if m is None else m for d, m in found.items()}
+    return _worth_asking(_by_shared_cin(judged, book))
+
+
+def _worth_asking(found: Mapping[Debtor, tuple[Match, ...]]) -> dict[Debtor, tuple[Match, ...]]:
+    """The same without doubts about debtors that only orders name, as any party's name may be.
+
+    An order tells of a process that was announced, so only the companies of announced debtors are
+    worth a person's time.
+    """
+    announced = {m.company_id for d, ms in found.items() if d.since is not None for m in ms}
+    return {
+        d: ms
+        if d.since is not None or _standing(ms) > 0
+        else tuple(m for m in ms if m.company_id in announced)
+        for d, ms in found.items()
+    }
 
 
 def _standing(matches: tuple[Match, ...] | None) -> int:
@@ -403,7 +428,7 @@ def _by_cin(debtor: Debtor, book: Book) -> tuple[Match, ...]:
     if len(companies) > 1:
         how = f"CIN of {len(companies)} companies"
     elif debtor.name.form in PRIVATE_FORMS:
-        how = "CIN, but the name of a private company"  # a creditor's CIN may stand in its place
+        how = "CIN, but a private company's name"  # a creditor's CIN may stand in its place
     else:
         certainty, how = "certain", "CIN"
     return tuple(Match(c, certainty, 100.0, how) for c in companies)
@@ -434,9 +459,9 @@ def _of_one_name(debtor: Debtor, named: Sequence[Known], book: Book) -> tuple[Ce
         (
             bool(cin and numbers and number_of(cin) not in numbers),
             "ambiguous",
-            "name, but another CIN than the company's",
+            "name, but not the company's CIN",
         ),
-        (late, "ambiguous", "name, but registered after the company was listed"),
+        (late, "ambiguous", "name, but registered after the listing"),
         (_long_given_up(debtor, named), "ambiguous", "name that the company had given up"),
         (cin.startswith("L"), "certain", "name and listed CIN"),
         (bool(cin and numbers), "probable", "name and number of registration"),
@@ -483,7 +508,7 @@ def _by_shared_cin(
     company may stand under its CIN by mistake: debtors of one group share a professional.
     """
     by_cin = _grouped((d.cin, m[0]) for d, m in found.items() if d.cin and _standing(m) > 0)
-    told = {d: m for d, m in found.items() if by_cin.get(d.cin)}
+    told = {d: m for d, m in found.items() if d.cin in by_cin and d.cin not in book.cins}
     return {**found, **{d: _shared(d, m, by_cin[d.cin], book) for d, m in told.items()}}
 
 

@@ -159,7 +159,7 @@ SELECT found_id, cin, snapshot_id FROM pair
 QUALIFY count(*) OVER (PARTITION BY key) = 1 AND count(*) OVER (PARTITION BY found_id) = 1;
 
 -- own: one row per identifier that a user's files give a company. Of a statements file only the
--- aliases say what the user gave: the row of company may have been completed, see rewrite.sql.
+-- aliases say what the user gave: the row of company may have been completed, see below.
 CREATE OR REPLACE TEMP TABLE own AS
 WITH given AS (
     SELECT x.company_id, x.kind, x.alias
@@ -277,7 +277,8 @@ QUALIFY row_number() OVER (
 
 DELETE FROM company WHERE snapshot_id IN (SELECT snapshot_id FROM age WHERE source IS NOT NULL);
 DELETE FROM alias WHERE snapshot_id IN (SELECT snapshot_id FROM age WHERE source IS NOT NULL);
-DELETE FROM index_member WHERE snapshot_id IN (SELECT snapshot_id FROM age WHERE source IS NOT NULL);
+DELETE FROM index_member
+WHERE snapshot_id IN (SELECT snapshot_id FROM age WHERE source IS NOT NULL);
 
 INSERT INTO company
 SELECT company_id, company_name, nse_symbol, isin, cin, sector, is_financial, in_nifty500,

@@ -114,6 +114,7 @@ class Summary:
     seconds: float = 0.0
     sources: list[Outcome] = field(default_factory=list)
     matched: dict[str, int] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
     failed_checks: dict[str, int] = field(default_factory=dict)
     fingerprint: str = ""
 
@@ -411,7 +412,7 @@ def _least_rows(connection: duckdb.DuckDBPyConnection, options: Options, source:
 
     None are asked for where only a part was wanted; of a replica, which may be small, one row.
     """
-    if options.companies is not None or options.since is not None:
+    if options.since is not None or (options.companies is not None and source.stage > 1):
         return 0
     host = host_named(source.host)
     least = source.expect.min_rows if base_url(host) == host.base_url else 1
@@ -430,6 +431,7 @@ def _match(connection: duckdb.DuckDBPyConnection, summary: Summary) -> None:
     with transaction(connection):
         resolved = resolve(connection, review)
     write_review(connection, review)
+    summary.notices = resolved.notices
     summary.matched = {
         "companies": resolved.companies,
         "certain": resolved.certain,

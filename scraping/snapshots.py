@@ -209,6 +209,7 @@ def read(stored: Stored, limit: int = MAX_BYTES) -> Snapshot:
         OSError,
         EOFError,
         ValueError,
+        AttributeError,  # from warcio, for a record without a URL
         StopIteration,
         zlib.error,
         ArchiveLoadFailed,
@@ -249,9 +250,16 @@ def _snapshot(stored: Stored, content: bytes, limit: int) -> Snapshot:
         status=int(http.get_statuscode()),
         headers=dict(http.headers),
         sha256=sha256,
-        about=json.loads(head.get_header(ABOUT) or "{}"),
+        about=_about(head.get_header(ABOUT)),
         body=body,
     )
+
+
+def _about(text: str | None) -> dict[str, str]:
+    about = json.loads(text or "{}")
+    if not (isinstance(about, dict) and all(isinstance(value, str) for value in about.values())):
+        raise ValueError("expected an object of texts in what was asked for")
+    return about
 
 
 def _file_name(sha256: str, url: str, microseconds: int) -> str:

@@ -12,6 +12,7 @@ import argparse
 import gzip
 import json
 import re
+import signal
 import socket
 import sys
 import threading
@@ -308,20 +309,28 @@ def replica(
 
 
 def main() -> None:
-    """Run the replica until it is interrupted."""
+    """Run the replica until it is interrupted or terminated."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--companies", type=int, default=60, help="listed companies with accounts")
     parser.add_argument("--others", type=int, default=30, help="further securities on the lists")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     chosen = parser.parse_args()
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
+        signal.signal(number, lambda *_: over.set())
     sys.path.append(str(Path(__file__).resolve().parents[1]))  # for the demo universe
-    with replica(chosen.companies, chosen.seed, chosen.others, chosen.port) as running:
+    try:
+        running = Replica(World(chosen.companies, chosen.seed, chosen.others), chosen.port)
+    except (OSError, ValueError) as error:
+        parser.error(f"cannot start on port {chosen.port}: {error}")
+    try:
         for name, url in running.env.items():
             print(f"export {name}={url}")
         print(f"# made-up companies; faults: {running.root}/{CONTROL}/faults", flush=True)
-        with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        over.wait()
+    finally:
+        running.stop()
 
 
 if __name__ == "__main__":

@@ -141,7 +141,8 @@ def detailed_result(sites: Sites, ask: Ask) -> Reply:
     code, period = query.get("scrip_cd", ""), query.get("qtr", "")
     company = next((c for c in sites.world.listed if c.bse_code == code), None)
     known = sites.world.years(company, "standalone") if company else ()
-    year = next((y for y in known if f"{quarter_id(y.end)}.50" == period), None)
+    told = (year for year in known if "sales" in year.items)
+    year = next((y for y in told if f"{quarter_id(y.end)}.50" == period), None)
     blank = company or sites.world.listed[0]
     return as_json({"table1": bse_rows(blank, year)})
 

@@ -87,7 +87,7 @@ def _to_itself(ask: Ask) -> Reply:
 def _keep_out(ask: Ask) -> Reply | None:
     if ask.path != "/robots.txt":
         return None
-    return Reply(f"User-agent: *\nDisallow: /{ask.site}/\n".encode(), "text/plain")
+    return Reply(b"User-agent: *\nDisallow: /\n", "text/plain")
 
 
 _CAPTCHA: Final = Reply(

@@ -131,13 +131,16 @@ class Filing:
 
 
 def filings(world: World, company: Company) -> list[Filing]:
-    """All that a company has filed by the world's day, newest first."""
+    """All results that a company has filed by the world's day, newest first.
+
+    Years of which totals alone are known are left out: a result always has a profit and loss.
+    """
     found = []
     for basis, years in (
         ("standalone", company.standalone),
         ("consolidated", company.consolidated),
     ):
-        for year in years:
+        for year in (year for year in years if "sales" in year.items):
             for quarter in range(1, 5):
                 if year.months > 3 * (4 - quarter):
                     found += _of_quarter(world, company, basis, year, quarter)

@@ -68,7 +68,7 @@ def _rendered(sites: Sites, ask: Ask) -> Reply:
 def _robots(_: Sites, ask: Ask) -> Reply:
     if ask.site == "ibbi":
         return refused(404, "Not Found")
-    return Reply(f"User-agent: *\nDisallow: /{ask.site}/private/\n".encode(), "text/plain")
+    return Reply(b"User-agent: *\nDisallow: /private/\n", "text/plain")
 
 
 COOKIES: Final = {

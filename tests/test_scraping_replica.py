@@ -912,7 +912,7 @@ def sent_elsewhere(site: Replica, session: requests.Session) -> None:
 
 def kept_out(site: Replica, session: requests.Session) -> None:
     text = session.get(site.url("NSE_ARCHIVES", "/robots.txt"), timeout=10).text
-    assert text == "User-agent: *\nDisallow: /nse-archives/\n"
+    assert text == "User-agent: *\nDisallow: /\n"
     assert session.get(site.url("NSE_ARCHIVES", EQUITIES), timeout=10).ok
 
 
@@ -1123,7 +1123,8 @@ def test_nothing_is_left_behind() -> None:
     assert not set(threading.enumerate()) - before
 
 
-def test_by_hand(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_by_hand(tmp_path: Path, end: signal.Signals) -> None:
     command = [sys.executable, str(REPO / "tests/replica.py"), "--companies", "20"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
@@ -1135,8 +1136,17 @@ def test_by_hand(tmp_path: Path) -> None:
         assert set(settings) == {f"SCRAPING_BASE_URL_{name}" for name in SITES}
         url = settings["SCRAPING_BASE_URL_WORLDBANK"] + MACRO
         assert requests.get(url, timeout=10).json()[0]["total"] == 65
-        running.send_signal(signal.SIGINT)
+        running.send_signal(end)
         assert running.wait(timeout=10) == 0
+
+
+def test_port_in_use_is_told_in_a_line(site: Replica, tmp_path: Path) -> None:
+    port = site.root.rpartition(":")[2]
+    command = [sys.executable, str(REPO / "tests/replica.py"), "--companies", "20", "--port", port]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"cannot start on port {port}: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_few_companies_are_refused() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from conftest import REPO, rows_of
@@ -38,7 +39,7 @@ BALANCE = "balance_sheet_consolidated.html"
 PROFIT = "profit_loss_consolidated.html"
 CASH = "cash_flow_standalone.html"
 
-Edit = Callable[[str], str]
+T = TypeVar("T")
 
 
 def text_of(name: str) -> str:
@@ -105,7 +106,8 @@ LABELS = json.loads((REPO.parent / "shared/facts/moneycontrol_labels.json").read
 def known(statement: str) -> set[str]:
     layout = LAYOUTS[statement]
     terms = {_key(term.label) for line in layout.lines for term in line.terms}
-    others = (*layout.ignored, *layout.ratios, *layout.sections)
+    others = [*layout.ignored, *layout.ratios, *layout.sections]
+    others += [line.doubted_by for line in layout.lines]
     return terms | {_key(label) for label in others}
 
 
@@ -215,7 +217,7 @@ def test_header_that_is_no_month_is_refused(text: str) -> None:
 
 
 def test_a_header_without_any_year_is_quoted() -> None:
-    with pytest.raises(InputError, match="'Cash Flow of X.*'Year 1', 'Year 2'"):
+    with pytest.raises(InputError, match=r"'Cash Flow of X.*'Year 1', 'Year 2'"):
         cash_flow(years="Year 1|Year 2")
 
 
@@ -235,22 +237,12 @@ def test_fewer_than_five_years_leave_empty_cells() -> None:
 
 
 def test_a_year_that_stands_twice_is_left_out_and_told() -> None:
-    page = cash_flow(
-        years="Mar 23|Mar 12|Mar 12",
-        months="12 mths|12 mths|9 mths",
-        **{},
-    ) if False else parse_page(
-        table(
-            "Cash Flow of X (in Rs. Cr.)",
-            [
-                "Net CashFlow From Operating Activities|9.00|8.00|0.00|",
-                "Net Inc/Dec In Cash And Cash Equivalents|1.00|2.00|0.00|",
-            ],
-            "Mar 23|Mar 12|Mar 12",
-            "12 mths|12 mths|12 mths",
-        ),
-        "page",
-    )  # fmt: skip
+    rows = [
+        "Net CashFlow From Operating Activities|9.00|8.00|0.00|",
+        "Net Inc/Dec In Cash And Cash Equivalents|1.00|2.00|0.00|",
+    ]
+    twice = table("Cash Flow of X (in Rs. Cr.)", rows, "Mar 23|Mar 12|Mar 12", "12|12|12")
+    page = parse_page(twice, "page")
     assert {cell.fiscal_year_end for cell in page.cells} == {date(2023, 3, 31)}
     assert page.notices == ("Mar 12 stands twice in the header: left out",)
 
@@ -271,9 +263,9 @@ def test_cells_that_are_too_many_or_too_few_are_refused(row: str) -> None:
         cash_flow(row)
 
 
-@pytest.mark.parametrize("row", ["Foreign Exchange Gains / Losses|1.00|2.00", "Any|1.00|2.00||"])
-def test_the_empty_cell_at_the_end_may_be_missing(row: str) -> None:
-    assert len(cash_flow(row).cells) == 4
+def test_the_empty_cell_at_the_end_may_be_missing() -> None:
+    page = cash_flow("Net Cash Used In Investing Activities|1.00|2.00")
+    assert items(page, date(2022, 3, 31))["investing_cash_flow"] == 2.0
 
 
 @pytest.mark.parametrize(
@@ -299,7 +291,7 @@ def test_the_empty_cell_at_the_end_may_be_missing(row: str) -> None:
 def test_amounts(printed: str, value: float | None) -> None:
     page = cash_flow(f"Net Cash Used In Investing Activities|{printed}|3.00|")
     assert items(page).get("investing_cash_flow") == value
-    assert "-0.0" not in repr(page.cells)
+    assert "-0.0," not in repr(page.cells)
 
 
 @pytest.mark.parametrize(
@@ -435,6 +427,19 @@ def test_lines_below_other_information_are_not_read() -> None:
     assert items(page)["total_assets"] == 2230.0
     assert items(page)["current_investments"] == 80.0
     assert "9,999.00" in text_of(BALANCE)
+
+
+def test_no_heading_leads_back_from_other_information() -> None:
+    page = parse_page(
+        swapped(
+            BALANCE,
+            ("<td>BONUS DETAILS</td>", "<td>CURRENT ASSETS</td>"),
+            ("<td>Cash And Cash Equivalents</td>", "<td>Renamed</td>"),
+            ("<td>Bonus Equity Share Capital</td>", "<td>Cash And Cash Equivalents</td>"),
+        ),
+        BALANCE,
+    )
+    assert "cash" not in items(page)
 
 
 def test_the_first_of_repeated_lines_counts() -> None:
@@ -643,10 +648,8 @@ def test_wrong_charset() -> None:
 
 def test_deep_nesting_is_survived() -> None:
     page = text_of(CASH).replace("<body>", "<body>" + "<div>" * 3000)
-    try:
+    with suppress(InputError):
         parse_page(page.encode(), CASH)
-    except InputError:
-        pass
 
 
 # -- JSON -------------------------------------------------------------------------------------
@@ -819,6 +822,15 @@ def test_answers_of_users_tell_their_statement(tmp_path: Path) -> None:
 
 # -- whatever comes ---------------------------------------------------------------------------
 
+
+def refusal(parse: Callable[..., T], *args: object, **asked: Any) -> tuple[T | None, str]:
+    """What was parsed, or why it was refused; whatever else is raised fails the test."""
+    try:
+        return parse(*args, **asked), ""
+    except InputError as refused:
+        return None, str(refused)
+
+
 PIECES = st.sampled_from(
     ["<table class='mctable1'>", "<tr>", "<td>", "</td>", "</tr>", "</table>", "Mar 23", "12 mths",
      "Balance Sheet of X (in Rs. Cr.)", "Total Assets", "ASSETS", "1.00", "--", "&nbsp;", "&#0;",
@@ -832,12 +844,9 @@ PIECES = st.sampled_from(
 @settings(max_examples=300)
 def test_only_input_errors_escape_from_pages(data: bytes) -> None:
     for asked in ({}, {"statement": "balance_sheet", "basis": "consolidated"}):
-        try:
-            page = parse_page(data, "page", **asked)
-        except InputError as refused:
-            assert "\n" not in str(refused)
-        else:
-            assert all(cell.item in ITEM_NAMES for cell in page.cells)
+        page, message = refusal(parse_page, data, "page", **asked)
+        assert "\n" not in message
+        assert page is None or {cell.item for cell in page.cells} <= ITEM_NAMES
 
 
 JSON = st.recursive(
@@ -861,7 +870,5 @@ def test_only_input_errors_escape_from_answers(
         lambda data: data["headers"].update({"Total Revenue": headers}),
     ]
     for change in changes:
-        try:
-            parse_api(answer(change), "answer", "profit_loss")
-        except InputError as refused:
-            assert "\n" not in str(refused)
+        _, message = refusal(parse_api, answer(change), "answer", "profit_loss")
+        assert "\n" not in message

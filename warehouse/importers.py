@@ -397,7 +397,7 @@ def _load_companies(connection: duckdb.DuckDBPyConnection, snapshot: int) -> Non
 def _load_aliases(connection: duckdb.DuckDBPyConnection, snapshot: int) -> None:
     connection.execute(
         """
-        INSERT OR IGNORE INTO alias
+        INSERT OR REPLACE INTO alias
         SELECT DISTINCT kind, alias, company_id, $snapshot
         FROM (SELECT company_id, company_name, nse_symbol, isin, cin FROM staged)
         UNPIVOT (alias FOR kind IN (company_name, nse_symbol, isin, cin))

@@ -262,7 +262,7 @@ _SHARED = (
     "statement_line", "insolvency_event", "macro", "alias", "index_member", "company", "snapshot",
 )  # fmt: skip
 # How and when a run went says nothing about the data.
-_UNCOUNTED = ("schema_version", "run", "crawl", "check_failure")
+_UNCOUNTED = ("schema_version", "run", "crawl", "check_failure", "snapshot")
 
 
 def forget_scraped(connection: duckdb.DuckDBPyConnection) -> None:
@@ -295,11 +295,11 @@ def fingerprint(connection: duckdb.DuckDBPyConnection) -> str:
     for table, columns in found:
         if table in _UNCOUNTED:
             continue
-        told = [f"t.{c}" for c in columns if c not in ("snapshot_id", "loaded_at", "fetched_at")]
-        join = "" if table == "snapshot" else " LEFT JOIN snapshot s USING (snapshot_id)"
-        if "snapshot_id" in columns and join:
+        told = [f"t.{c}" for c in columns if c != "snapshot_id"]
+        from_ = f"FROM {table} t"
+        if "snapshot_id" in columns:
             told += ["s.sha256", "s.name"]
-        from_ = f"FROM {table} t" + (join if "snapshot_id" in columns else "")
+            from_ += " LEFT JOIN snapshot s USING (snapshot_id)"
         row = one_row(
             connection,
             f"SELECT count(*), coalesce(sum(hash({', '.join(told)})::HUGEINT), 0) {from_}",

@@ -466,7 +466,7 @@ class Filing:
         period_start, period_end: what the flows cover: the year to date where it is given.
         fiscal_year_start, fiscal_year_end: as stated; None where they are not or cannot be.
         months: length of the period.
-        annual: whether the period is the whole fiscal year.
+        annual: whether the figures are known to be those of the whole fiscal year.
         audited: whether the results of the period are audited; None where not stated.
         approved_on: day of the board meeting.
         cells: the figures in INR crore; every note is `interim` unless the period is annual.
@@ -530,7 +530,6 @@ class _Instance:
     amounts: Mapping[str, list[tuple[str, etree._Element]]]
     elements: frozenset[str]
     template: str | None
-    nil: bool  # whether a fact may be marked as nil
     notices: list[str]
 
 
@@ -554,7 +553,7 @@ _TAXONOMY = re.compile(
 # What `_fact_name` said of each qualified name: filings share some 500 of them.
 _SEEN: dict[object, str | None] = {}
 _MOST_SEEN, _LONGEST_SEEN = 4096, 400
-_TEMPLATE = re.compile(r"sebi\.gov\.in/xbrl/IntegratedFinance_(\w+)/")
+_TEMPLATE = re.compile(r"/IntegratedFinance_(\w+)/")
 _ENCODING = re.compile(rb"""<\?xml\s[^>]*?\bencoding\s*=\s*["']([^"']*)["']""")
 _ENCODINGS = {
     "utf-8": "utf-8",
@@ -571,6 +570,8 @@ _ROOT_TAG = re.compile(rb"<(?:[\w.-]+:)?xbrl[\s>/]")
 _SPACE = re.compile(rb"\s*+")
 _MISC = re.compile(rb"\s*+(<!--|<\?)")
 _HEAD = 2**16
+# Filings have some 15 namespaces and 4 units: a unit is checked against all namespaces.
+_MOST_SETTINGS = 1_000
 
 
 def is_xbrl(path: Path) -> bool:
@@ -592,7 +593,8 @@ def _prolog_end(data: bytes) -> int:
         if end < 0:
             break
         at = end + len(closing)
-    return _SPACE.match(data, at).end()  # type: ignore[union-attr]
+    blank = _SPACE.match(data, at)
+    return blank.end() if blank else at
 
 
 def _encoding(data: bytes, name: str) -> str:
@@ -649,6 +651,9 @@ def _fact_name(tag: object) -> str | None:
 def _read(data: bytes, name: str) -> _Instance:
     """One walk over the children of the root; only what may be wanted is kept."""
     root = _root(data, name)
+    namespaces = root.nsmap.values()
+    if len(namespaces) > _MOST_SETTINGS:
+        raise InputError(f"{name}: expected at most {_MOST_SETTINGS:,} namespaces")
     contexts: dict[str, etree._Element] = {}
     units: dict[str, bool] = {}
     texts: dict[str, dict[str, list[str]]] = defaultdict(dict)
@@ -677,8 +682,7 @@ def _read(data: bytes, name: str) -> _Instance:
         dict(texts),
         dict(amounts),
         frozenset(elements),
-        _template(root.nsmap.values(), schema),
-        b":nil" in data,
+        _template(namespaces, schema),
         [],
     )
 
@@ -698,7 +702,12 @@ def _setting(
                 f"{name}, line {element.sourceline}: the context {key!r:.60} is declared twice"
             )
     elif tag == _UNIT:
-        units[key] = _is_inr(element) and units.get(key, True)
+        if key in units or len(units) == _MOST_SETTINGS:
+            raise InputError(
+                f"{name}, line {element.sourceline}: the unit {key!r:.60} is declared twice, or is"
+                f" one of more than {_MOST_SETTINGS:,}"
+            )
+        units[key] = _is_inr(element)
     return element.get(_HREF, "") if tag == _SCHEMA_REF else ""
 
 
@@ -765,10 +774,9 @@ def _day(text: str | None) -> date | None:
 
 def _template(namespaces: Iterable[str], schema: str) -> str | None:
     """Name of the form as the entry point tells it; None if it does not."""
-    for uri in namespaces:
-        found = _TEMPLATE.search(uri)
-        if found:
-            return next((form.name for form in FORMS if form.template == found[1]), None)
+    found = _TEMPLATE.search(" ".join(namespaces))
+    if found:
+        return next((form.name for form in FORMS if form.template == found[1]), None)
     entry = schema.rsplit("/", 1)[-1].lower()
     return next((form for begin, form in _ENTRY_POINTS if entry.startswith(begin)), None)
 
@@ -954,12 +962,19 @@ def _period(instance: _Instance) -> _Period:
     span = min(span for span in pool.values() if span.end == end)
     if not 1 <= span.months <= 24:
         raise InputError(f"{instance.name}: expected a period of 1 to 24 months, got {span}")
-    if pool.get(_QUARTER, span) != span and _same_figures(instance):
-        instance.notices.append(f"OneD and FourD hold the same figures: are they those of {span}?")
+    annual = _annual(span, year)
+    if annual and pool.get(_QUARTER, span) != span and _same_figures(instance):
+        instance.notices.append(f"OneD and FourD hold the same figures: perhaps not of {span}")
+        annual = False
+    if not annual:
+        instance.notices.append(
+            f"interim: {span.months} months, {span}; not used as annual statements"
+        )
     flows = tuple(key for key, other in pool.items() if other == span)
-    if _YEAR_TO_DATE in flows:  # then a quarter that is dated alike adds nothing
-        flows = (_YEAR_TO_DATE,)
-    return _Period(span, year, _annual(instance, span, year), flows, _instants(instance, end))
+    if {_YEAR_TO_DATE, _QUARTER} <= set(flows) and _same_figures(instance) is False:
+        instance.notices.append(f"OneD is dated as FourD, {span}, but differs: left out")
+        flows = tuple(key for key in flows if key != _QUARTER)
+    return _Period(span, year, annual, flows, _instants(instance, end))
 
 
 def _instants(instance: _Instance, end: date) -> tuple[str, ...]:
@@ -974,18 +989,20 @@ def _instants(instance: _Instance, end: date) -> tuple[str, ...]:
     return (*keys, _PERIOD_END) if undated else tuple(keys)
 
 
-def _annual(instance: _Instance, span: _Span, year: tuple[date | None, date | None]) -> bool:
+def _annual(span: _Span, year: tuple[date | None, date | None]) -> bool:
     """Whether a period is the whole fiscal year.
 
     Without a stated fiscal year twelve months to date are one; a shorter one could not be told.
     """
     stated = [(said, ours) for said, ours in zip(year, span, strict=True) if said]
-    annual = all(said == ours for said, ours in stated) and (len(stated) == 2 or span.months >= 12)
-    if not annual:
-        instance.notices.append(
-            f"interim: {span.months} months, {span}; not used as annual statements"
-        )
-    return annual
+    return all(said == ours for said, ours in stated) and (len(stated) == 2 or span.months >= 12)
+
+
+_NAME = re.compile(r"(?=.*\w).{1,200}")
+_SYMBOL = re.compile(r"(?!(?:NOTLISTED|NA|NIL)$)[A-Z0-9][A-Z0-9&._-]{0,19}")
+_ISIN = re.compile(r"IN[A-Z0-9]{9}[0-9]")
+_BSE_CODE = re.compile(r"(?!000000)[0-9]{6}")
+_CIN = re.compile(r"[LU][0-9]{5}[A-Z]{2}[0-9]{4}[A-Z]{3}[0-9]{6}")
 
 
 class _Identity(NamedTuple):
@@ -1001,25 +1018,27 @@ class _Identity(NamedTuple):
 def _identity(instance: _Instance, period: _Period) -> _Identity:
     """The facts, else the entity of the contexts, whose scheme or shape tells what it is."""
     known = [instance.contexts[key] for key in (*period.flows, *period.instants)]
-    entities = [context.identifier for context in known]
+    entities = [c.identifier for c in known]
     symbols = [c.identifier for c in known if c.scheme.lower().endswith("nsesymbol")]
-
-    def first(pattern: str, elements: Iterable[str], others: Iterable[str] = ()) -> str | None:
-        said = [text for name in elements for text in _said(instance, name, instance.contexts)]
-        return next((text for text in (*said, *others) if re.fullmatch(pattern, text)), None)
-
-    symbol = first(r"(?!(?:NOTLISTED|NA|NIL)$)[A-Z0-9][A-Z0-9&._-]{0,19}", ("Symbol",), symbols)
-    isin = first(r"IN[A-Z0-9]{9}[0-9]", ("ISIN",), entities)
+    isin = _first(instance, _ISIN, ("ISIN",), entities)
     if isin and not _isin_checks(isin):
         instance.notices.append(f"ISIN {isin} has a wrong check digit: left out")
         isin = None
     return _Identity(
-        first(r"(?=.*\w).{1,200}", _NAMES),
-        symbol,
-        isin,
-        first(r"(?!000000)[0-9]{6}", ("ScripCode",), entities),
-        first(r"[LU][0-9]{5}[A-Z]{2}[0-9]{4}[A-Z]{3}[0-9]{6}", (), entities),
+        company_name=_first(instance, _NAME, _NAMES, ()),
+        symbol=_first(instance, _SYMBOL, ("Symbol",), symbols),
+        isin=isin,
+        bse_code=_first(instance, _BSE_CODE, ("ScripCode",), entities),
+        cin=_first(instance, _CIN, (), entities),
     )
+
+
+def _first(
+    instance: _Instance, shape: re.Pattern[str], elements: Iterable[str], others: Iterable[str]
+) -> str | None:
+    """The first of what these elements, then the others, say that has the shape."""
+    said = [text for name in elements for text in _said(instance, name, instance.contexts)]
+    return next((text for text in (*said, *others) if shape.fullmatch(text)), None)
 
 
 def _isin_checks(isin: str) -> bool:
@@ -1058,14 +1077,16 @@ def _approved_on(instance: _Instance, end: date) -> date | None:
 
 
 _LARGEST = LARGEST_CRORE * RUPEES_PER_CRORE
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
 
 def _number(text: str) -> float | None:
     """A finite decimal number; None for anything else."""
-    if len(text) > 60 or not _DECIMAL.fullmatch(text):
+    if len(text) > 60 or text.strip("0123456789.+-eE"):  # float would take 1_000, nan and more
         return None
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        return None
     return number if -_LARGEST <= number <= _LARGEST else None
 
 
@@ -1075,7 +1096,7 @@ def _amount(instance: _Instance, local: str, element: etree._Element) -> float |
     Raises:
         InputError: it is no number.
     """
-    if instance.nil and element.get(_NIL) in ("true", "1"):
+    if element.get(_NIL) in ("true", "1"):
         return None
     text = (element.text or "").strip()
     amount = _number(text)

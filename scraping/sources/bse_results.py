@@ -247,16 +247,25 @@ def _read_line(lines: _Lines, record: Record) -> set[str]:
 def parse(snapshot: Snapshot) -> Parsed:
     """One row per figure, in INR crore; none of a year for which the site has no result.
 
+    A result without revenue and net profit, or in which income less expenses is not the profit, is
+    quarantined as a whole.
+
     Raises:
-        ParseError: no document of this kind, of another year, without revenue and net profit, or
-            one in which income less expenses is not the profit.
+        ParseError: no document of this kind, one of another year, or without any line that is
+            known.
     """
     lines = _lines(snapshot)
     if not lines.is_result:
         return Parsed([], [], ("no result of a year that was asked for",))
+    if not lines.amounts:
+        raise ParseError(f"{snapshot.url}: expected lines of a result, got {quoted(lines.unknown)}")
     begin, end = _period(snapshot, lines.head)
-    figures = _Figures(snapshot.url, lines.amounts)
-    figures.read()
+    figures = _Figures(lines.amounts)
+    try:
+        figures.read()
+    except ValueError as error:
+        unsound = Bad(0, f"the whole result: {error}", f"{end}: {quoted(lines.amounts)}")
+        return Parsed([], [*lines.bad, unsound])
     about = snapshot.about
     rows: list[Row] = [
         {
@@ -320,14 +329,16 @@ class _Target(NamedTuple):
 class _Figures:
     """Items of a result, in INR million, each from lines that agree with each other.
 
+    The site fills lines that it has not with zeros: a zero is believed where it fits the others.
+
     Attributes:
         items: what was found.
         derived: those of them that are sums of lines.
         notices: what was left out, and why.
     """
 
-    def __init__(self, where: str, amounts: Mapping[str, float]) -> None:
-        self.where, self.lines = where, amounts
+    def __init__(self, amounts: Mapping[str, float]) -> None:
+        self.lines = amounts
         self.items: dict[str, float] = {}
         self.derived: set[str] = set()
         self.notices: list[str] = []
@@ -336,51 +347,52 @@ class _Figures:
         """Fill the items.
 
         Raises:
-            ParseError: a mandatory line is missing, or an identity fails.
+            ValueError: a mandatory line is missing, or an identity fails.
         """
         self._income()
         self._profit()
         self._expenses()
         self._tax()
         for name in ("discontinued_operations", "equity_share_capital"):
-            if self.lines.get(name):  # a zero here is how the site fills what it has not
-                self.items[name] = self.lines[name]
+            if (value := self._filled(name)) is not None:
+                self.items[name] = value
 
-    def _refuse(self, expected: str) -> ParseError:
-        known = {name: value for name, value in self.lines.items() if value}
-        return ParseError(f"{self.where}: expected {expected}, got {quoted(known)}")
+    def _filled(self, name: str) -> float | None:
+        """A line that is there and not zero."""
+        return self.lines.get(name) or None
 
     def _income(self) -> None:
         """Sales, other income and their sum."""
-        sales = self.lines.get("_operating_income", self.lines.get("sales"))
-        if sales is None:
-            raise self._refuse("a line of revenue")
-        self.items["sales"] = sales
-        if "_operating_income" not in self.lines and self.lines.get("_other_operating_income"):
-            self.items["sales"] += self.lines["_other_operating_income"]
+        printed, other = self.lines.get("sales"), self.lines.get("other_income")
+        sales = self._filled("_operating_income")
+        if sales is None and printed is None:
+            raise ValueError("expected a line of revenue")
+        further = self._filled("_other_operating_income")
+        if sales is None and further:
             self.derived.add("sales")
-        if "sales" in self.lines and self.lines["sales"] != self.items["sales"]:
-            self.items["net_sales"] = self.lines["sales"]
-        for name in ("other_income", "revenue"):
-            if name in self.lines:
-                self.items[name] = self.lines[name]
-        if {"other_income", "revenue"} <= set(self.lines):
-            total = self.items["sales"] + self.lines["other_income"]
-            if _apart(total, self.lines["revenue"], self.lines["revenue"]):
-                raise self._refuse("sales and other income that sum to the total income")
+        self.items["sales"] = sales if sales is not None else (printed or 0.0) + (further or 0.0)
+        if printed and printed != self.items["sales"]:
+            self.items["net_sales"] = printed
+        total, whole = self.items["sales"] + (other or 0.0), self._filled("revenue")
+        if whole is not None and other is not None and _apart(total, whole, whole):
+            raise ValueError(f"expected a total income of {total:g}, as sales and other income")
+        if other is not None:
+            self.items["other_income"] = other
+        if whole is not None:
+            self.items["revenue"] = whole
 
     def _total_income(self) -> float:
         return self.items.get("revenue", self.items["sales"] + self.items.get("other_income", 0.0))
 
     def _profit(self) -> None:
-        """Net profit, profit before tax and exceptional items."""
-        ordinary = self.lines.get("_ordinary_profit")
-        net = self.lines.get("net_profit") or ordinary
+        """Net profit, and profit before tax."""
+        net = self._filled("net_profit") or self._filled("_ordinary_profit")
         if net is None and "net_profit" not in self.lines:
-            raise self._refuse("a line Net Profit")
+            raise ValueError("expected a line Net Profit")
         self.items["net_profit"] = net or 0.0
-        if "profit_before_tax" in self.lines:
-            self.items["profit_before_tax"] = self.lines["profit_before_tax"]
+        before = self.lines.get("profit_before_tax")
+        if before or (before == 0 and (not net or self._filled("tax") is not None)):
+            self.items["profit_before_tax"] = before
 
     def _expenses(self) -> None:
         """Expenses, after income less expenses was found to be the profit."""
@@ -390,7 +402,7 @@ class _Figures:
             return
         sign = 1.0 if printed > 0 else -1.0
         costs = {name: sign * self.lines[name] for name in COSTS if name in self.lines}
-        if {"_bank_profit", "_operating_expenses"} & set(self.lines):
+        if self._filled("_bank_profit") or self._filled("_operating_expenses"):
             costs.pop("other_expenses", None)  # of a bank: elsewhere they include provisions
         income = self._total_income()
         scale = max(abs(income), abs(printed))
@@ -401,7 +413,7 @@ class _Figures:
             if not _apart(income - total, target.profit, scale, tolerance)
         ]
         if not fitting:
-            raise self._refuse("income less expenses to be the profit")
+            raise ValueError(f"expected {income:g} less {abs(printed):g} to be the profit")
         _, total, target = min(fitting, key=lambda candidate: candidate[0])
         if target.exceptional:
             self.items["exceptional_items"] = target.exceptional
@@ -414,16 +426,18 @@ class _Figures:
     def _printed_expenses(self) -> float | None:
         """The sum of the expenses with its sign; of some banks it is not printed."""
         parts = ("finance_costs", "_operating_expenses", "_provisions")
-        if "total_expenses" in self.lines or not set(parts) <= set(self.lines):
-            return self.lines.get("total_expenses")
+        printed = self.lines.get("total_expenses")
+        if printed or not set(parts) <= set(self.lines):
+            nothing = printed == 0 and any(self.lines.get(name) for name in COSTS)
+            return None if nothing else printed
         return sum(self.lines[name] for name in parts)
 
     def _targets(self) -> list[_Target]:
         """The profits that income less expenses may be."""
-        early = self.lines.get("_bank_profit") if "total_expenses" in self.lines else None
+        early = self._filled("_bank_profit") if "total_expenses" in self.lines else None
         targets = [] if early is None else [_Target(early, is_final=False)]
         printed = self.lines.get("exceptional_items", 0.0)
-        before, after = self.lines.get("_before_exceptional"), self.lines.get("profit_before_tax")
+        before, after = self._filled("_before_exceptional"), self.items.get("profit_before_tax")
         signs = (printed, -printed) if printed else (0.0,)
         if before is None:
             return targets + [_Target(after - x, x) for x in signs if after is not None]
@@ -450,10 +464,10 @@ class _Figures:
 
     def _tax(self) -> None:
         """Tax, where profit before tax less tax is the profit after it."""
-        before = self.lines.get("profit_before_tax")
-        after = self.lines.get("_ordinary_profit", self.items["net_profit"])
+        before = self.items.get("profit_before_tax")
+        after = self._filled("_ordinary_profit") or self.items["net_profit"]
         parts = [self.lines[n] for n in ("_current_tax", "_deferred_tax") if n in self.lines]
-        printed = self.lines.get("tax", sum(parts) if parts else None)
+        printed = self._filled("tax") or (sum(parts) if parts else self.lines.get("tax"))
         if before is None or printed is None:
             return
         tax = min((printed, -printed), key=lambda signed: abs(before - signed - after))
@@ -461,7 +475,7 @@ class _Figures:
             self.notices.append("tax left out: it does not lead to the net profit")
             return
         self.items["tax"] = tax
-        if "tax" not in self.lines:
+        if abs(tax) != abs(self.lines.get("tax", -1.0)):
             self.derived.add("tax")
 
 

@@ -76,7 +76,9 @@ SOURCE = Source(
         "difference",
     ),
     # How many there are depends on the companies asked for; `crawl` judges empty answers.
-    expect=Expect(min_rows=1, unique=("filing_id",)),
+    # Lists of years and of quarters number their results apart, as far as is seen: should they not,
+    # a year and its last quarter are two results still.
+    expect=Expect(min_rows=1, unique=("filing_id", "period_start")),
     standing="seen",
     wants="SELECT company_id, nse_symbol, isin FROM universe WHERE nse_symbol IS NOT NULL"
     " ORDER BY company_id",
