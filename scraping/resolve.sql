@@ -5,7 +5,8 @@
 -- age: one row per snapshot, in one order whatever the order of loads.
 CREATE OR REPLACE TEMP TABLE age AS
 SELECT snapshot_id, source, kind, CAST(fetched_at AS DATE) AS fetched_on,
-    row_number() OVER (ORDER BY fetched_at NULLS FIRST, sha256, name) AS age
+    row_number() OVER (ORDER BY CAST(fetched_at AS DATE) NULLS FIRST, source NULLS FIRST,
+        fetched_at NULLS FIRST, sha256, name) AS age
 FROM snapshot;
 
 -- announced: one row per announcement, as it was last told. The listing's row of an announcement

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 from scraping.fetch import Fetch
-from scraping.hosts import base_url, host_named
+from scraping.hosts import host_named
 from scraping.identifiers import isin_of, issuer_of
 from scraping.parse import day, json_of, moment, optional, optional_day, quoted, required
 from scraping.records import Record, distinct_rows, json_records
@@ -223,21 +223,18 @@ def chosen(choices: Mapping[str, bool | str], text: str | None, what: str) -> bo
 def xbrl_path(link: str | None) -> str | None:
     """Path of an XBRL file below the archive's address; None where there is no file.
 
-    The site writes `-` or `…/xbrl/-` for none. The link may name the archive by its own address or
-    by the one that it is pointed at.
+    The site writes `-` or `…/xbrl/-` for none. A link to another address than the archive's, as a
+    replica gives it, is kept whole: it is for `Fetch` to tell whether that host is known.
 
     Raises:
-        ValueError: the link leads elsewhere.
+        ValueError: the link is none of an XBRL file.
     """
     cleaned = optional(link)
     if cleaned is None or cleaned.rsplit("/", 1)[-1] in ("-", "null"):
         return None
-    archive = host_named("NSE_ARCHIVES")
-    for base in (base_url(archive), archive.base_url):
-        path = cleaned.removeprefix(base)
-        if path != cleaned and re.fullmatch(r"/corporate/xbrl/[A-Za-z0-9_-]+\.xml", path):
-            return path
-    raise ValueError(f"expected an XBRL file of {archive.base_url}, got {quoted(link)}")
+    if not re.fullmatch(r"https?://[\w.:/-]+/corporate/xbrl/[A-Za-z0-9_-]+\.xml", cleaned):
+        raise ValueError(f"expected the address of an XBRL file, got {quoted(link)}")
+    return cleaned.removeprefix(host_named("NSE_ARCHIVES").base_url)
 
 
 def form_of_file(path: str | None) -> str | None:
