@@ -202,7 +202,9 @@ def load(
             "INSERT INTO crawl VALUES ($source, $crawl, $until, $rows) ON CONFLICT DO UPDATE"
             " SET loaded_until = $until, rows = rows + $rows",
             {
-                "source": name, "crawl": folder.name, "rows": loaded.rows,
+                "source": name,
+                "crawl": folder.name,
+                "rows": loaded.rows,
                 "until": documents[-1].microseconds,
             },
         )

@@ -26,8 +26,8 @@ HEAD = """<!-- Written by tests/test_scraping_faults.py (UPDATE_DOCS=1): do not 
 # Faults and what becomes of them
 
 Each line is a run against a replica of the sites (made-up companies) that misbehaves in that way,
-after a run that was undisturbed. In every case the other sources finish, the warehouse keeps all that
-it had, and the next run without the fault ends well. Addresses are those of the replica.
+after a run that was undisturbed. In every case the other sources finish, the warehouse keeps all
+that it had, and the next run without the fault ends well. Addresses are those of the replica.
 
 | fault | struck | outcome | the run says |
 |---|---|---|---|
@@ -101,7 +101,7 @@ CASES = (
     Case("changed_header", "moneycontrol_pages", PAGES, "partial", "", times=FOR_EVER),
     Case("changed_date_format", "ibbi_announcements", LISTING, "partial", "", times=FOR_EVER),
     Case("changed_date_format", "nse_listings", EQUITY, "failed", "", times=FOR_EVER),
-    Case("repeating_page", "ibbi_announcements", LISTING, "partial", "the same as", FOR_EVER, LONG_AGO),
+    Case("repeating_page", "ibbi_announcements", LISTING, "partial", "the same", 0, LONG_AGO),
     Case("wrong_charset_utf16", "nse_indices", INDEX, "failed", "UTF-8", times=FOR_EVER),
     Case("wrong_charset_latin1", "nse_listings", EQUITY, "failed", "UTF-8", times=FOR_EVER),
     Case("duplicated", "nse_indices", INDEX, "done", times=FOR_EVER),

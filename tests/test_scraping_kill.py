@@ -1,4 +1,4 @@
-"""Killed at any moment and started again, a run ends as if nothing had happened; and one at a time."""
+"""Killed at any moment and started again, a run ends as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def to_its_end(site: Replica, data: Path, *more: str) -> str:
 def fingerprint(data: Path) -> str:
     with store.connect(data / "warehouse.duckdb", read_only=True) as connection:
         row = one_row(connection, "SELECT count(*) FROM statement_line")
-        assert row and row[0] > 500, "there must be something to lose"
+        assert row is not None
+        assert row[0] > 500, "there must be something to lose"
         return store.fingerprint(connection)
 
 

@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ def read(source: str, name: str) -> Any:
 @pytest.mark.parametrize("path", cases(*MODULES), ids=case_id)
 def test_replicas_are_read_as_worked_by_hand(path: Path) -> None:
     document, expected = case(path)
-    agree(BY_NAME[path.parent.name].parse(document), expected)
+    public = replace(document, url="https://www.nseindia.com/api/a-list")
+    agree(BY_NAME[path.parent.name].parse(public), expected)
 
 
 def test_there_are_replicas_of_each_source() -> None:
@@ -275,7 +277,7 @@ def test_a_result_may_come_without_its_fiscal_year() -> None:
     "link", [None, "", "-", "https://nsearchives.nseindia.com/corporate/xbrl/-", "x/null"]
 )
 def test_there_is_no_file(link: str | None) -> None:
-    assert xbrl_path(link) is None
+    assert xbrl_path(link, "https://www.nseindia.com/api/x") is None
 
 
 @pytest.mark.parametrize(
@@ -292,15 +294,16 @@ def test_there_is_no_file(link: str | None) -> None:
 )
 def test_a_link_that_leads_elsewhere_is_refused(link: str) -> None:
     with pytest.raises(ValueError, match="expected an XBRL file of"):
-        xbrl_path(link)
+        xbrl_path(link, "https://www.nseindia.com/api/corporates-financial-results?symbol=A")
 
 
-def test_a_link_to_where_the_archive_is_pointed_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCRAPING_BASE_URL_NSE_ARCHIVES", "http://127.0.0.1:8001/archives/")
-    for base in ("http://127.0.0.1:8001/archives", "https://nsearchives.nseindia.com"):
-        assert xbrl_path(f"{base}/corporate/xbrl/A_1.xml") == "/corporate/xbrl/A_1.xml"
+def test_a_replica_may_name_its_own_files_whatever_the_settings() -> None:
+    link = "http://127.0.0.1:8001/archives/corporate/xbrl/A_1.xml"
+    assert xbrl_path(link, "http://127.0.0.1:8000/nse/api/x") == link
     with pytest.raises(ValueError, match="expected an XBRL file of"):
-        xbrl_path("http://127.0.0.1:8001/corporate/xbrl/A_1.xml")
+        xbrl_path(link, "https://www.nseindia.com/api/x")
+    public = "https://nsearchives.nseindia.com/corporate/xbrl/A_1.xml"
+    assert xbrl_path(public, "http://127.0.0.1:8000/nse/api/x") == "/corporate/xbrl/A_1.xml"
 
 
 # -- Crawls ----------------------------------------------------------------------------------------

@@ -155,7 +155,7 @@ def _filing(record: Record, snapshot: Snapshot) -> Row | None:
     end = day(record["qe_Date"], DAY)
     require_order(None, end, snapshot.fetched_at.date())
     revision = chosen(REVISIONS, record["type_Sub"], "type_Sub")
-    path = xbrl_path(record["xbrl"])
+    path = xbrl_path(record["xbrl"], snapshot.url)
     return {
         "filing_id": f"nse-integrated-{number_of(record['seq_Id'])}",
         "symbol": required(record["symbol"], "a symbol"),

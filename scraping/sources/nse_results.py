@@ -85,6 +85,9 @@ SOURCE = Source(
 )
 
 
+_FILE = r"/corporate/xbrl/[A-Za-z0-9_-]+\.xml"
+
+
 def crawl(fetch: Fetch) -> None:
     """Two lists per company.
 
@@ -142,7 +145,7 @@ def _filing(record: Record, snapshot: Snapshot) -> Row:
     year_start, year_end = _fiscal_year(record["financialYear"])
     require_order(start, end, snapshot.fetched_at.date())
     told = optional(record["broadCastDate"])
-    path = xbrl_path(record["xbrl"])
+    path = xbrl_path(record["xbrl"], snapshot.url)
     return {
         "filing_id": f"nse-{number_of(record['seqNumber'])}",
         "symbol": required(record["symbol"], "a symbol"),
@@ -220,21 +223,32 @@ def chosen(choices: Mapping[str, bool | str], text: str | None, what: str) -> bo
     return choices[text]
 
 
-def xbrl_path(link: str | None) -> str | None:
+def xbrl_path(link: str | None, told_by: str) -> str | None:
     """Path of an XBRL file below the archive's address; None where there is no file.
 
-    The site writes `-` or `…/xbrl/-` for none. A link to another address than the archive's, as a
-    replica gives it, is kept whole: it is for `Fetch` to tell whether that host is known.
+    The site writes `-` or `…/xbrl/-` for none. A list that came from elsewhere than the site, from
+    a replica, names files of the replica: those addresses are kept whole, and whether their host is
+    known is for `Fetch` to tell.
+
+    Args:
+        link: what the list says.
+        told_by: address that the list came from.
 
     Raises:
-        ValueError: the link is none of an XBRL file.
+        ValueError: the link leads elsewhere.
     """
     cleaned = optional(link)
     if cleaned is None or cleaned.rsplit("/", 1)[-1] in ("-", "null"):
         return None
-    if not re.fullmatch(r"https?://[\w.:/-]+/corporate/xbrl/[A-Za-z0-9_-]+\.xml", cleaned):
-        raise ValueError(f"expected the address of an XBRL file, got {quoted(link)}")
-    return cleaned.removeprefix(host_named("NSE_ARCHIVES").base_url)
+    archive, site = host_named("NSE_ARCHIVES"), host_named("NSE")
+    path = cleaned.removeprefix(archive.base_url)
+    if path != cleaned and re.fullmatch(_FILE, path):
+        return path
+    if not told_by.startswith(site.base_url + "/") and re.fullmatch(
+        rf"https?://[\w.:-]+(/[\w-]+)*{_FILE}", cleaned
+    ):
+        return cleaned
+    raise ValueError(f"expected an XBRL file of {archive.base_url}, got {quoted(link)}")
 
 
 def form_of_file(path: str | None) -> str | None:
