@@ -22,7 +22,8 @@ from lxml import etree
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from warehouse.xbrl import FORMS, parse_xbrl
+from warehouse.xbrl import parse_xbrl
+from warehouse.xbrl_lines import FORMS
 
 REPO = Path(__file__).resolve().parents[1]
 Reader = Callable[[bytes], object]

@@ -429,6 +429,7 @@ class Fetch:
     Attributes:
         wanted: rows of the source's query `wants`.
         since: earliest date that is of interest, or None for the source's own choice.
+        first: no crawl of this source was complete yet: nothing of its past is known.
         failures: one line per document that was tolerated as failed.
     """
 
@@ -437,6 +438,7 @@ class Fetch:
     crawl: Crawl
     wanted: list[dict[str, object]] = field(default_factory=list)
     since: date | None = None
+    first: bool = False
     progress: Progress = field(default_factory=Progress)
     failures: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)

@@ -49,3 +49,11 @@ def cin_of(text: str | None) -> str:
     if not _CIN.fullmatch(cin):
         raise ValueError(f"expected a CIN such as L12345MH1994PLC012345, got {quoted(text)}")
     return cin
+
+
+def cin_or_blank(text: str | None) -> str:
+    """The same, or "" where it is none."""
+    try:
+        return cin_of(text)
+    except ValueError:
+        return ""

@@ -26,7 +26,8 @@ from scraping import snapshots
 from scraping.fetch import Fetch, Progress, StoppedError, Web
 from scraping.hosts import base_url, host_named
 from scraping.load import Loaded, load, modules
-from scraping.resolve import resolve, write_review
+from scraping.resolve import resolve
+from scraping.review import write_review
 from scraping.snapshots import Crawl, Store
 from scraping.source import Source
 from warehouse import store as warehouse_store
@@ -300,7 +301,7 @@ def _prepare(
         return None
     wanted = _wanted(connection, source.wants, options.companies) if source.wants else []
     crawl = store.open(name, now)
-    return Fetch(source, web, crawl, wanted, options.since, stop=stop)
+    return Fetch(source, web, crawl, wanted, options.since, last is None, stop=stop)
 
 
 def _wanted(
@@ -416,7 +417,7 @@ def _least_rows(connection: duckdb.DuckDBPyConnection, options: Options, source:
         return 0
     host = host_named(source.host)
     least = source.expect.min_rows if base_url(host) == host.base_url else 1
-    if source.stage > 1:
+    if source.stage > 1 or not source.expect.whole:
         return least
     last = one_row(
         connection,

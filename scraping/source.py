@@ -45,10 +45,13 @@ class Expect:
     """What a crawl must bring: fewer rows than `min_rows` is a failure of the source.
 
     `unique` are the columns that name a row: a later row of the same key is a change of it.
+    `whole`: a crawl of stage 1 brings the whole list, so that half of the last one's rows are the
+    least too; false where later crawls read the newest part only.
     """
 
     min_rows: int
     unique: tuple[str, ...]
+    whole: bool = True
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,11 @@ from conftest import REPO
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scraping import ibbi
+from scraping.ibbi import Page, follow, known_cin
 from scraping.source import FetchError, ParseError, Snapshot
 from scraping.sources import ibbi_announcements, ibbi_orders, ibbi_processes
-from scraping.sources.ibbi_announcements import EXPORT, Page, follow, known_cin
+from scraping.sources.ibbi_announcements import EXPORT
 from warehouse.errors import InputError
 
 FIXTURES = REPO / "tests/fixtures"
@@ -330,6 +332,7 @@ class Site:
     ) -> None:
         self.pages = pages
         self.since = since
+        self.first = False
         self.wanted = list(wanted)
         self.asked: list[str] = []
         self.got: list[Snapshot] = []
@@ -469,7 +472,7 @@ def test_a_listing_that_repeats_is_told_and_left() -> None:
 
 
 def test_a_listing_that_does_not_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ibbi_announcements, "MAX_PAGES", 4)
+    monkeypatch.setattr(ibbi, "MAX_PAGES", 4)
     site = announcements(pages_back(NEWEST, 9))
     assert site.asked == [EXPORT_URL, *map(page_url, (1, 2, 3, 4))]
     assert "expected at most 4 pages, got a next one" in site.failures[-1]
@@ -531,6 +534,16 @@ def test_orders_are_read_for_a_year_of_each_court() -> None:
     ]
     assert len(site.failures) == 3, "the high courts are not there, and cost nothing else"
     assert {s.about["court"] for s in site.got} == {"nclt", "nclat", "supreme-court"}
+
+
+def test_the_first_crawl_reads_all_orders() -> None:
+    """A withdrawal that is not known would make a company bankrupt that was not."""
+    pages = {k: v for c in ibbi_orders.COURTS for k, v in orders_pages(c, NEWEST, 9).items()}
+    site = Site(pages)
+    site.first = True
+    ibbi_orders.crawl(site)  # type: ignore[arg-type]
+    assert len(site.asked) == 4 * 9
+    assert not site.failures
 
 
 def test_orders_are_read_until_since() -> None:
@@ -741,7 +754,7 @@ def test_the_real_listing(shared: Path) -> None:
         },
     ]
     assert (parsed.bad, parsed.notices) == ([], ())
-    assert ibbi_announcements.page_of(document, parsed, "announced_on") == Page(
+    assert ibbi.page_of(document, parsed, "announced_on") == Page(
         parsed, (date(2026, 9, 29), date(2026, 9, 27), date(2026, 9, 19)), more=True
     )
 

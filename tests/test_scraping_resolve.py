@@ -19,7 +19,8 @@ from conftest import rows_of, write_csv
 
 from features.labels import LabelRule, labels_sql
 from scraping.identifiers import isin_of
-from scraping.resolve import COLUMNS, Resolved, read_review, resolve, write_review
+from scraping.resolve import Resolved, resolve
+from scraping.review import COLUMNS, read_review, write_review
 from warehouse import store
 from warehouse.errors import InputError
 from warehouse.importers import import_files

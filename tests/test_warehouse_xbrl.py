@@ -15,12 +15,13 @@ import pyarrow as pa
 import pytest
 from conftest import REPO
 
-from warehouse import store, xbrl
+from warehouse import store, xbrl_instance
 from warehouse.errors import InputError
 from warehouse.formats import STATEMENTS
 from warehouse.importers import import_table
 from warehouse.items import DERIVED_NAMES, ITEM_NAMES
-from warehouse.xbrl import FORMS, Filing, is_xbrl, parse_xbrl, read_xbrl
+from warehouse.xbrl import Filing, is_xbrl, parse_xbrl, read_xbrl
+from warehouse.xbrl_lines import AMOUNTS, FORMS, TEXTS
 
 FILES = REPO / "tests/fixtures/xbrl"
 FORM_FILES = ("indas", "old_gaap", "nbfc", "bank", "life", "general")
@@ -281,8 +282,8 @@ def test_every_element_is_one_of_its_form(elements: dict[str, set[str]]) -> None
         # Of life insurance, but seen in simple files of Ind-AS companies.
         unknown = used.union(form.unplaced) - elements[form.name] - {"PaidUpEquityShareCapital"}
         assert not unknown, form.name
-    assert set().union(*elements.values()) >= xbrl.TEXTS
-    assert set().union(*elements.values()) >= xbrl.AMOUNTS
+    assert set().union(*elements.values()) >= TEXTS
+    assert set().union(*elements.values()) >= AMOUNTS
 
 
 def test_what_tells_a_form_is_in_no_other(elements: dict[str, set[str]]) -> None:
@@ -879,8 +880,8 @@ def test_what_is_refused(data: bytes, expected: str) -> None:
 
 
 def test_large_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert xbrl.MAX_BYTES == 64 * 1024**2
-    monkeypatch.setattr(xbrl, "MAX_BYTES", len(GOOD))
+    assert xbrl_instance.MAX_BYTES == 64 * 1024**2
+    monkeypatch.setattr(xbrl_instance, "MAX_BYTES", len(GOOD))
     parse_xbrl(GOOD, "x")
     with pytest.raises(InputError, match="bytes; files of up to"):
         parse_xbrl(GOOD + b"\n", "x")

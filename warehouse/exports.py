@@ -12,7 +12,8 @@ import pyarrow.parquet as pa_parquet
 
 from warehouse.files import make_folder, sha256_of, write_whole
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What makes a spreadsheet run the text of a cell that begins so.
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 TABLES: dict[str, str] = {
     "statements": """
@@ -47,7 +48,12 @@ def csv_safe(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _inert(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_PREFIXES) else cell
+
+
+def without_guard(cell: str) -> str:
+    """The text of a cell before `csv_safe`. One that began with ' and a formula loses the ' too."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA_PREFIXES) else cell
 
 
 def write_csv(frame: pd.DataFrame, out: Path) -> None:

@@ -146,7 +146,7 @@ CREATE TABLE insolvency_order (
     ordered_on DATE NOT NULL,
     subject VARCHAR NOT NULL,
     debtor_name VARCHAR,
-    remarks VARCHAR,
+    remarks VARCHAR NOT NULL,
     pdf_url VARCHAR,
     source VARCHAR NOT NULL,
     snapshot_id INTEGER NOT NULL,

@@ -9,9 +9,9 @@ from bs4 import BeautifulSoup, Tag
 from bs4.element import Comment, NavigableString
 
 from scraping.fetch import Fetch
+from scraping.ibbi import BAD_DAY, india_day, known_cin, possible_day
 from scraping.parse import clean, optional, quoted, soup_of
 from scraping.source import Bad, Expect, Parsed, ParseError, Row, Snapshot, Source
-from scraping.sources.ibbi_announcements import BAD_DAY, india_day, known_cin, possible_day
 
 SOURCE = Source(
     name="ibbi_processes",

@@ -17,7 +17,7 @@ DAY = "%d-%b-%Y"
 PERIODS = ("Annual", "Quarterly")
 BASES = {"Consolidated": "consolidated", "Non-Consolidated": "standalone"}
 AUDITED = {"Audited": True, "Un-Audited": False}
-# The form of a result by (reInd, bank), named as in warehouse/xbrl.py.
+# The form of a result by (reInd, bank), named as in warehouse/xbrl_lines.py.
 FORMS = {
     ("N", "N"): "Ind-AS",
     ("F", "F"): "NBFC",

@@ -24,7 +24,7 @@ SOURCE = Source(
     cadence_days=7,
     stage=3,
     table="statement_line",
-    # Elements of XBRL: which is which item, warehouse/xbrl.py says.
+    # Elements of XBRL: which is which item, warehouse/xbrl_lines.py says.
     columns={},
     ignored=(),
     expect=Expect(min_rows=1, unique=("fiscal_year_end", "basis", "item", "months", "filed_at")),
