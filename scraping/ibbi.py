@@ -23,7 +23,6 @@ PAGE_ROWS = 20
 
 # Reasons in the quarantine, the same text for each row, so that they can be counted.
 WRONG_FIELDS = "wrong number of fields"
-
 BAD_DAY = "impossible date"
 
 _INDIA = timezone(timedelta(hours=5, minutes=30))

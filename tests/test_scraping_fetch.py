@@ -29,6 +29,7 @@ from scraping.fetch import ATTEMPTS, IN_A_ROW, Fetch, GivenUpError, StoppedError
 from scraping.hosts import HOSTS, address, host_named
 from scraping.snapshots import Store, read
 from scraping.source import ONCE, Expect, FetchError, Kind, ParseError, Source
+from scraping.transport import Deadline
 from warehouse.errors import InputError
 
 NOW = datetime(2026, 10, 1, 6, 30, tzinfo=UTC)
@@ -146,7 +147,7 @@ def reset_after(sent: bytes) -> Answer:
 def drip(first: bytes, drop: bytes = b"x") -> Answer:
     """Send this, then a drop at a time for as long as anyone listens."""
 
-    def dripping(connection: socket.socket, _: Asked) -> None:
+    def dripping(connection: socket.socket, request: Asked) -> None:
         connection.sendall(first)
         for _ in range(400):
             time.sleep(0.02)
@@ -215,14 +216,11 @@ def test_each_request_says_who_asks(
     ]
 
 
-@pytest.mark.parametrize("contact", ["a@b\r\nX-Evil: 1", "a\x00b", "अ@example.org"])
+@pytest.mark.parametrize("contact", ["a@b\r\nX-Evil: 1", "a\x1bb", "अ@example.org"])
 def test_a_contact_that_no_header_can_hold_is_refused(
     monkeypatch: pytest.MonkeyPatch, contact: str
 ) -> None:
-    if "\x00" in contact:  # no environment holds it
-        monkeypatch.setattr(fetch_module.os, "environ", {"SCRAPING_CONTACT": contact})
-    else:
-        monkeypatch.setenv("SCRAPING_CONTACT", contact)
+    monkeypatch.setenv("SCRAPING_CONTACT", contact)
     with pytest.raises(FetchError, match="SCRAPING_CONTACT"):
         Web()
 
@@ -685,6 +683,15 @@ def test_a_server_that_says_nothing_is_cut_off_in_time(
     assert 0.4 < time.monotonic() - began < 1.5
 
 
+def test_a_connection_that_is_made_too_late_is_cut_at_once() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, Deadline(0.0) as until:
+        while not until.passed:
+            time.sleep(0.001)
+        until.watch(ours)
+        assert theirs.recv(1) == b""
+
+
 def test_after_a_cut_the_next_document_comes(
     site: Site, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -893,6 +900,7 @@ def test_redirects_to_elsewhere_are_refused(
         ("https://ibbi.gov.in/a", "/en/b", True),
         ("http://ibbi.gov.in/a", "https://ibbi.gov.in/a", True),
         ("https://ibbi.gov.in/a", "http://ibbi.gov.in/a", False),
+        ("https://ibbi.gov.in:8443/a", "http://ibbi.gov.in:8443/a", False),
         ("https://ibbi.gov.in/a", "https://ibbi.gov.in:8443/a", False),
         ("https://ibbi.gov.in/a", "https://ibbi.gov.in@evil.example/a", False),
         ("http://ibbi.gov.in:80/a", "https://evil.example/a", False),

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from scraping.source import ParseError, Snapshot, Source
 from scraping.sources import moneycontrol_api, moneycontrol_codes, moneycontrol_pages
 from warehouse.items import ITEM_NAMES
-from warehouse.moneycontrol import LAYOUTS
+from warehouse.moneycontrol_lines import LAYOUTS
 
 MODULES = (moneycontrol_codes, moneycontrol_pages, moneycontrol_api)
 BY_NAME = {module.SOURCE.name: module for module in MODULES}

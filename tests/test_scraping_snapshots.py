@@ -581,6 +581,13 @@ def test_a_file_that_unpacks_to_too_much_is_refused(store: Store) -> None:
         read(document, limit=1_000)
 
 
+def test_what_follows_a_record_is_bounded_too(store: Store) -> None:
+    document = saved_file(store)
+    document.path.write_bytes(document.path.read_bytes() + gzip.compress(bytes(3 * 1024**2)))
+    with pytest.raises(InputError, match="expected at most 1,000 bytes"):
+        read(document, limit=1_000)
+
+
 def test_a_file_that_is_gone_is_told(store: Store) -> None:
     document = saved_file(store)
     document.path.unlink()

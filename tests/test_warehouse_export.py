@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from conftest import Command, loaded, rows_of, write_csv, year_rows
 
 from warehouse.__main__ import main
-from warehouse.exports import csv_safe, write_table
+from warehouse.exports import FORMULA_PREFIXES, csv_safe, without_guard, write_table
 
 NAMES = ("statements", "events", "companies", "macro", "panel")
 
@@ -166,6 +166,13 @@ def test_formulas_in_categories_and_headers_are_made_inert() -> None:
     safe = csv_safe(frame)
     assert safe["kind"].tolist() == ["'@SUM(A1)"]
     assert not [name for name in safe.columns if name.startswith("=")]
+
+
+def test_the_guard_against_formulas_can_be_taken_off() -> None:
+    cells = [*(f"{prefix}1+1" for prefix in FORMULA_PREFIXES), "'quoted'", "'", "", "a=1"]
+    safe = csv_safe(pd.DataFrame({"text": cells}))["text"].tolist()
+    assert safe[0] == "'=1+1"
+    assert [without_guard(cell) for cell in safe] == cells
 
 
 def test_a_panel_in_csv_has_no_formula(exported: Path, cli: Command, tmp_path: Path) -> None:

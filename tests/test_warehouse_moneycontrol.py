@@ -20,18 +20,10 @@ from warehouse.errors import InputError
 from warehouse.formats import BASES, STATEMENTS
 from warehouse.importers import import_table
 from warehouse.items import ITEM_NAMES
-from warehouse.moneycontrol import (
-    LAYOUTS,
-    MAX_BYTES,
-    Page,
-    _key,
-    is_api,
-    is_page,
-    page_number,
-    parse_api,
-    parse_page,
-    read_page,
-)
+from warehouse.moneycontrol import is_api, is_page, page_number, parse_page, read_page
+from warehouse.moneycontrol_api import parse_api
+from warehouse.moneycontrol_lines import LAYOUTS, key_of
+from warehouse.moneycontrol_table import MAX_BYTES, Page
 
 PAGES = REPO / "tests/fixtures/moneycontrol_pages"
 ANSWERS = REPO / "tests/fixtures/moneycontrol_api"
@@ -105,10 +97,10 @@ LABELS = json.loads((REPO.parent / "shared/facts/moneycontrol_labels.json").read
 
 def known(statement: str) -> set[str]:
     layout = LAYOUTS[statement]
-    terms = {_key(term.label) for line in layout.lines for term in line.terms}
+    terms = {key_of(term.label) for line in layout.lines for term in line.terms}
     others = [*layout.ignored, *layout.ratios, *layout.sections]
     others += [line.doubted_by for line in layout.lines]
-    return terms | {_key(label) for label in others}
+    return terms | {key_of(label) for label in others}
 
 
 @pytest.mark.parametrize("statement", LAYOUTS)
@@ -116,12 +108,12 @@ def test_every_item_is_canonical_and_every_label_stands_once(statement: str) -> 
     layout = LAYOUTS[statement]
     assert {line.item for line in layout.lines} <= ITEM_NAMES
     assert all(line.terms for line in layout.lines)
-    mapped = {_key(term.label) for line in layout.lines for term in line.terms}
-    ignored = [_key(label) for label in layout.ignored]
+    mapped = {key_of(term.label) for line in layout.lines for term in line.terms}
+    ignored = [key_of(label) for label in layout.ignored]
     assert not mapped & set(ignored)
     assert len(set(ignored)) == len(ignored)
-    required = {_key(label) for group in layout.required for label in group}
-    assert required <= mapped | {_key(label) for label in layout.ratios}
+    required = {key_of(label) for group in layout.required for label in group}
+    assert required <= mapped | {key_of(label) for label in layout.ratios}
     assert set(layout.parts) <= set(layout.sections)
 
 
@@ -131,22 +123,22 @@ def test_every_label_that_was_reported_is_known(statement: str, shared: Path) ->
     labels = [entry["label"] if isinstance(entry, dict) else entry for entry in listed]
     labels += LABELS["sections"].get(statement, [])
     assert labels
-    assert [label for label in labels if _key(label) not in known(statement)] == []
+    assert [label for label in labels if key_of(label) not in known(statement)] == []
 
 
 def test_every_bank_label_that_was_reported_is_known(shared: Path) -> None:
     both = known("balance_sheet") | known("profit_loss")
-    assert [label for label in LABELS["verified_bank_labels"] if _key(label) not in both] == []
+    assert [label for label in LABELS["verified_bank_labels"] if key_of(label) not in both] == []
 
 
 def test_json_keys_that_were_reported_are_found(shared: Path) -> None:
     for statement in ("balance_sheet", "profit_loss", "cash_flow"):
         lines = LAYOUTS[statement].lines
-        keys = {_key(term.label): {_key(term.key), _key(term.label)} for line in lines
+        keys = {key_of(term.label): {key_of(term.key), key_of(term.label)} for line in lines
                 for term in line.terms}  # fmt: skip
         for entry in LABELS[statement]:
-            if entry["key"] and _key(entry["label"]) in keys:
-                assert _key(entry["key"]) in keys[_key(entry["label"])], entry
+            if entry["key"] and key_of(entry["label"]) in keys:
+                assert key_of(entry["key"]) in keys[key_of(entry["label"])], entry
 
 
 # -- pages ------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from scraping.source import Parsed, ParseError, Snapshot, Source
 from scraping.sources import moneycontrol_pages
 from scraping.sources.moneycontrol_codes import CODE
 from warehouse.errors import InputError
-from warehouse.moneycontrol import API_SOURCE, parse_api
+from warehouse.moneycontrol_api import API_SOURCE, parse_api
 
 if TYPE_CHECKING:
     from scraping.fetch import Fetch

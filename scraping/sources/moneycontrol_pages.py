@@ -11,7 +11,9 @@ from scraping.parse import quoted
 from scraping.source import Expect, Parsed, ParseError, Row, Snapshot, Source
 from scraping.sources.moneycontrol_codes import CODE, SLUG
 from warehouse.errors import InputError
-from warehouse.moneycontrol import LAYOUTS, PAGE_SOURCE, Page, page_number, parse_page
+from warehouse.moneycontrol import PAGE_SOURCE, page_number, parse_page
+from warehouse.moneycontrol_lines import LAYOUTS
+from warehouse.moneycontrol_table import Page
 
 if TYPE_CHECKING:
     from scraping.fetch import Fetch
