@@ -1,1 +1,1 @@
-"""Scrapers of public sources into the warehouse. No source is built yet: see CHANGELOG.md."""
+"""Scrapers of public sources: fetch politely, keep what came, parse strictly, match, load."""

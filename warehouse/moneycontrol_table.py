@@ -1,4 +1,4 @@
-"""A statement of moneycontrol as it stands, on a page or in JSON, and the items that it comes to."""
+"""A statement of moneycontrol as it stands, on a page or in JSON, and the items it comes to."""
 
 from __future__ import annotations
 
