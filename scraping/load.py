@@ -11,7 +11,7 @@ import importlib
 import json
 import multiprocessing
 import pkgutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +20,7 @@ from typing import Protocol, cast
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import scraping.sources
 from scraping.fetch import Fetch
@@ -37,6 +38,9 @@ _TYPES = {
     "TIMESTAMP": pa.timestamp("us"),
     "DOUBLE": pa.float64(),
     "BOOLEAN": pa.bool_(),
+    "SMALLINT": pa.int16(),
+    "INTEGER": pa.int32(),
+    "BIGINT": pa.int64(),
 }
 _IDENTITY = ("isin", "nse_symbol", "bse_code")
 _OURS = ("snapshot_id", "row_number", "company_id")
@@ -97,26 +101,50 @@ def parse_documents(name: str, documents: Sequence[Stored], schemas: Schemas) ->
 
 def _parsed(module: SourceModule, stored: Stored, schemas: Schemas) -> Document:
     snapshot = read(stored)
+    tables: dict[str, pa.Table] = {}
     try:
         parsed, error = module.parse(snapshot), None
         _require_most(snapshot, parsed)
+        tables = _tables(module.SOURCE, parsed.rows, schemas)
     except InputError as refused:
         parsed, error = Parsed([]), str(refused)
-    grouped: dict[str, list[Row]] = {}
-    for at, row in enumerate(parsed.rows, 1):
-        target = str(row.get("_table", module.SOURCE.table))
-        grouped.setdefault(target, []).append({"row_number": at, **row})
+    except Exception as mistake:  # in the parser: it costs this document, not the run
+        why = f"{type(mistake).__name__}: {mistake}"
+        parsed, error = Parsed([]), str(ParseError(f"{snapshot.url}: cannot be parsed: {why}"))
     return Document(
         stored=stored,
         url=snapshot.url,
         sha256=snapshot.sha256,
         size=len(snapshot.body),
-        tables={t: pa.Table.from_pylist(rows, schemas[t]) for t, rows in grouped.items()},
+        tables=tables,
         bad=[(b.row_number, b.reason[:500], b.content[:2000]) for b in parsed.bad],
         notices=parsed.notices,
         error=error,
         once=ONCE in snapshot.about,
     )
+
+
+def _tables(source: Source, rows: Sequence[Row], schemas: Schemas) -> dict[str, pa.Table]:
+    """Rows as typed tables, their columns proved: a misspelt one would be lost in silence.
+
+    Raises:
+        ValueError: a column is unknown, has nothing where it must, or a number is not finite.
+    """
+    grouped: dict[str, list[Row]] = {}
+    for at, row in enumerate(rows, 1):
+        target = str(row.get("_table", source.table))
+        if unknown := set(row) - {"_table"} - set(schemas[target].names):
+            raise ValueError(f"row {at}: {target} has no column {', '.join(sorted(unknown))}")
+        grouped.setdefault(target, []).append({"row_number": at, **row})
+    tables = {t: pa.Table.from_pylist(rows, schemas[t]) for t, rows in grouped.items()}
+    for table in tables.values():
+        for column in table.schema:
+            values = table[column.name]
+            if values.null_count and not column.nullable:
+                raise ValueError(f"{column.name} must be given in each row")
+            if pa.types.is_floating(column.type) and pc.all(pc.is_finite(values)).as_py() is False:
+                raise ValueError(f"{column.name}: a number is not finite")
+    return tables
 
 
 def _require_most(snapshot: Snapshot, parsed: Parsed) -> None:
@@ -145,12 +173,21 @@ def _schemas(connection: duckdb.DuckDBPyConnection, source: Source) -> Schemas:
         columns = _columns(connection, table)
         given = [name for name in columns if name not in _OURS]
         ids = [name for name in _IDENTITY if "company_id" in columns]
+        must = _must(connection, table) - ({"source"} if table != "statement_line" else set())
         schemas[table] = pa.schema(
-            [("row_number", pa.int64())]
-            + [(name, pa.string()) for name in ids]
-            + [(name, _TYPES.get(columns[name], pa.int64())) for name in given]
+            [pa.field("row_number", pa.int64())]
+            + [pa.field(name, pa.string()) for name in ids]
+            + [pa.field(n, _TYPES[columns[n]], nullable=n not in must) for n in given]
         )
     return schemas
+
+
+def _must(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
+    """Columns of a table that must be given."""
+    found = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE table_name = ? AND NOT is_nullable", [table]
+    )
+    return {name for (name,) in found.fetchall()}
 
 
 def load(
@@ -160,6 +197,9 @@ def load(
     folder: Path,
     min_rows: int,
     progress: Callable[[int], None] = lambda documents: None,
+    *,
+    whole: bool = True,
+    aside: bool = True,
 ) -> Loaded:
     """Load those documents of a crawl that were not loaded before, in one transaction.
 
@@ -170,6 +210,8 @@ def load(
         folder: its crawl.
         min_rows: fewer rows in the whole crawl are a failure: then nothing of it is loaded.
         progress: called with the number of documents done.
+        whole: the crawl came to its end; if not, too few rows put nothing aside: it goes on.
+        aside: put documents aside that cannot be read; not in a replay, which is no judgement.
 
     Raises:
         InputError: too few rows, or a document of the store is damaged.
@@ -188,11 +230,12 @@ def load(
         schemas = _schemas(connection, source)
         _known_companies(connection)
         for parsed in _parse_all(name, documents, schemas):
-            _load_batch(connection, source, parsed, loaded)
+            _load_batch(connection, source, parsed, loaded, aside)
             loaded.documents += len(parsed)
             progress(loaded.documents)
         if until is None and loaded.rows < min_rows:
-            _refuse(folder, documents)
+            if whole:
+                _refuse(folder, documents)
             raise InputError(
                 f"{name}: expected at least {min_rows:,} rows, got {loaded.rows:,} in"
                 f" {loaded.documents:,} documents; the last good load stays"
@@ -240,6 +283,7 @@ def _load_batch(
     source: Source,
     documents: list[Document],
     loaded: Loaded,
+    aside: bool,
 ) -> None:
     good = []
     for document in documents:
@@ -251,9 +295,9 @@ def _load_batch(
                 loaded.notices[notice] = loaded.notices.get(notice, 0) + 1
             continue
         loaded.failures.append(document.error)
-        if not document.once:  # one that is fetched once may be read by a later program
+        if aside and not document.once:  # one that is fetched once may be read by a later program
             _refuse(document.stored.path.parent, [document.stored])
-    numbered = _new_snapshots(connection, source, _changed(connection, good))
+    numbered = _new_snapshots(connection, source, _changed(connection, source, good))
     _quarantine(connection, source, numbered)
     tables: dict[str, list[pa.Table]] = {}
     for snapshot, document in numbered:
@@ -264,12 +308,14 @@ def _load_batch(
         _load_rows(connection, source, table, pa.concat_tables(parts), loaded)
 
 
-def _changed(connection: duckdb.DuckDBPyConnection, documents: list[Document]) -> list[Document]:
+def _changed(
+    connection: duckdb.DuckDBPyConnection, source: Source, documents: list[Document]
+) -> list[Document]:
     """Those whose bytes are not what their address gave the last time."""
     found = connection.execute(
         "SELECT name, arg_max(sha256, snapshot_id) FROM snapshot"
-        " WHERE source IS NOT NULL AND name IN (SELECT unnest(?)) GROUP BY name",
-        [[document.url for document in documents]],
+        " WHERE source = ? AND name IN (SELECT unnest(?)) GROUP BY name",
+        [source.name, [document.url for document in documents]],
     )
     last = dict(found.fetchall())
     changed = []
@@ -370,7 +416,7 @@ def _load_rows(
         connection.unregister("arrived")
     if "source" in columns and table != "statement_line":
         connection.execute("UPDATE incoming SET source = ?", [source.name])
-    unique = source.expect.unique if table == source.table else tuple(columns)
+    unique = source.expect.unique if table == source.table else _key(columns)
     connection.execute(_judged_sql(table, list(columns), unique))
     counted = one_row(
         connection,
@@ -387,6 +433,11 @@ def _load_rows(
         + (last if table == "macro" else " ORDER BY snapshot_id, row_number")
     )
     connection.execute("DROP TABLE incoming; DROP TABLE judged")
+
+
+def _key(columns: Iterable[str]) -> tuple[str, ...]:
+    """What names a row of a second table: all of it but its figure, which may be restated."""
+    return tuple(name for name in columns if name != "value")
 
 
 def _judged_sql(table: str, columns: list[str], unique: tuple[str, ...]) -> str:

@@ -370,6 +370,8 @@ def _crawl(fetch: Fetch, outcome: Outcome) -> None:
         return
     except InputError as error:
         outcome.failed(str(error))
+    except Exception as mistake:  # in the source's program: it takes nothing of the others with it
+        outcome.failed(f"{source.name}: cannot be crawled: {type(mistake).__name__}: {mistake}")
     outcome.crawled(fetch)
     outcome.seconds += time.monotonic() - began
     fetch.progress.label = "crawled"
@@ -389,8 +391,14 @@ def _load_source(
     min_rows: int,
     outcome: Outcome,
     display: Display,
+    *,
+    replaying: bool = False,
 ) -> None:
-    """Load the crawls of a source that are not loaded to their end."""
+    """Load the crawls of a source that are not loaded to their end.
+
+    Raises:
+        InputError: in a replay, which is all or nothing: a document is damaged.
+    """
     began = time.monotonic()
     progress = Progress("loading")
     display.watch(name, progress)
@@ -398,13 +406,20 @@ def _load_source(
     def show(documents: int) -> None:
         progress.done = documents
 
-    for folder in store.crawls(name):
+    folders = store.crawls(name)
+    for folder in folders:
+        whole = folder != folders[-1] or outcome.state != "failed"
         try:
-            outcome.took(load(connection, store, name, folder, min_rows, show))
+            loaded = load(
+                connection, store, name, folder, min_rows, show, whole=whole, aside=not replaying
+            )
+            outcome.took(loaded)
         except InputError as error:
+            if replaying:
+                raise
             outcome.failed(str(error))
-        if outcome.state in ("failed", "partial") and folder == store.crawls(name)[-1]:
-            Crawl(folder, {}).finish(ok=False)
+    if folders and outcome.state in ("failed", "partial") and not replaying:
+        Crawl(folders[-1], {}).finish(ok=False)
     outcome.seconds = round(outcome.seconds + time.monotonic() - began, 2)
 
 
@@ -495,7 +510,7 @@ def replay(options: Options, display: Display | None = None) -> Summary:
                 for name in [n for n in modules() if modules()[n].SOURCE.stage == stage]:
                     outcome = Outcome(name)
                     # A crawl of too few rows was put aside when it was made.
-                    _load_source(connection, store, name, 0, outcome, display)
+                    _load_source(connection, store, name, 0, outcome, display, replaying=True)
                     display.over(outcome)
                     summary.sources.append(outcome)
                 _match(connection, summary)

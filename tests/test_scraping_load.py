@@ -20,8 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scraping import load as load_module
+from scraping import run as run_module
 from scraping.load import Loaded, load
-from scraping.snapshots import Store
+from scraping.snapshots import Store, read
 from scraping.source import ONCE, Bad, Expect, Parsed, ParseError, Row, Snapshot, Source
 from warehouse import store as warehouse
 from warehouse.errors import InputError
@@ -748,3 +749,107 @@ def test_to_forget_what_was_scraped_leaves_what_users_gave(full: Lab) -> None:
     for table in ("security", "statement_line", "quarantine", "crawl"):
         assert full.all(f"FROM {table}") == []
     assert full.all("SELECT name FROM snapshot") == [("mine.csv",)]
+
+
+# A parser that is mistaken. (These need the changes of load_run.patch.)
+
+
+def test_two_sources_may_read_one_document(lab: Lab) -> None:
+    document = Doc([security("A")])
+    assert lab.load(lab.crawl(document)).new == 1
+    assert lab.load(lab.crawl(document, source=OTHER_LIST)).new == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({**security("A"), "statsu": "x"}, "row 1: security has no column statsu"),
+        ({**security("A"), "code": None}, "code must be given in each row"),
+        ({k: v for k, v in security("A").items() if k != "status"}, "status must be given"),
+        ({**security("A"), "series": 5}, "ArrowTypeError"),
+        ({**security("A"), "series": "\ud800"}, "UnicodeEncodeError"),
+        ({**security("A"), "_table": "company"}, "KeyError: 'company'"),
+        ({**security("A"), "exchange": []}, "cannot be parsed"),
+    ],
+)
+def test_a_row_that_no_table_can_hold_costs_its_document_only(lab: Lab, row: Row, why: str) -> None:
+    loaded = lab.load(lab.crawl(Doc([row]), Doc([security("B")], url=2)))
+    assert (loaded.new, lab.statuses()) == (1, [("B", "active")])
+    assert len(loaded.failures) == 1
+    assert loaded.failures[0].startswith("https://example.org/0: cannot be parsed: ")
+    assert why in loaded.failures[0]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"months": 10**6}, {"value": float("nan")}, {"value": float("inf")}]
+)
+def test_a_figure_that_is_none_costs_its_document_only(lab: Lab, wrong: Row) -> None:
+    lab.companies(("nse_symbol", "A", "a"))
+    bad = Doc([{**line("Assets", 1.0, nse_symbol="A"), **wrong}])
+    good = Doc([line("Assets", 1.0, nse_symbol="A")], url=2)
+    loaded = lab.load(lab.crawl(bad, good, source=STATEMENTS))
+    assert (loaded.new, len(loaded.failures)) == (1, 1)
+
+
+def test_a_mistake_of_a_parser_costs_its_document_only(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(snapshot: Snapshot) -> Parsed:
+        return Parsed([{}["no such key"]]) if snapshot.url.endswith("9") else parse(snapshot)
+
+    ours = SimpleNamespace(SOURCE=LIST, parse=mistaken)
+    monkeypatch.setattr(load_module, "modules", lambda: {LIST.name: ours})
+    loaded = lab.load(lab.crawl(Doc([security("A")], 1), Doc([], 9)))
+    assert loaded.new == 1
+    assert loaded.failures == ["https://example.org/9: cannot be parsed: KeyError: 'no such key'"]
+
+
+def test_a_ratio_of_a_second_table_may_change_and_change_back(lab: Lab) -> None:
+    lab.companies(("nse_symbol", "A", "a"))
+    ratio = {"_table": "published_ratio", "isin": None, "nse_symbol": "A", "bse_code": None}
+    ratio |= {"fiscal_year_end": "2023-03-31", "basis": "standalone", "ratio": "Quick Ratio"}
+    for value in (1.0, 2.0, 2.0, 1.0):
+        lab.load(lab.crawl(Doc([{**ratio, "value": value}]), source=STATEMENTS))
+    told = lab.all("SELECT value FROM published_ratio ORDER BY snapshot_id")
+    assert told == [(1.0,), (2.0,), (1.0,)]
+
+
+def test_a_crawl_that_is_not_over_keeps_its_documents(lab: Lab) -> None:
+    folder = lab.crawl(Doc([security("A")], url=1), Doc(body=b"!", url=2))
+    with pytest.raises(InputError, match="expected at least 5 rows"):
+        load(lab.db, lab.store, LIST.name, folder, 5, whole=False)
+    assert [read(each).url for each in lab.store.documents(folder)] == ["https://example.org/1"]
+    assert lab.statuses() == []
+    loaded = load(lab.db, lab.store, LIST.name, folder, 1, whole=False)  # there were more to come
+    assert loaded.new == 1
+
+
+def test_a_replay_puts_nothing_aside(lab: Lab) -> None:
+    folder = lab.crawl(Doc([security("A")], url=1), Doc(body=b"!", url=2))
+    load(lab.db, lab.store, LIST.name, folder, 0, aside=False)
+    assert len(lab.store.documents(folder)) == 2
+
+
+def test_a_replay_over_a_damaged_document_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BANKRUPTCY_DATA", str(tmp_path))
+    ours = {LIST.name: SimpleNamespace(SOURCE=LIST, parse=parse)}
+    for module in (run_module, load_module):
+        monkeypatch.setattr(module, "modules", lambda: ours)
+    monkeypatch.setattr(load_module, "BATCH", 1)
+    crawl = Store(tmp_path / "raw").open(LIST.name, NOW)
+    for number, code in enumerate("AB"):
+        crawl.save(Doc([security(code)], number).snapshot(LIST.name, NOW))
+    crawl.finish(ok=True)
+    options = run_module.Options((LIST.name,))
+    assert run_module.replay(options).ok
+    path = Store(tmp_path / "raw").documents(crawl.folder)[1].path
+    path.write_bytes(path.read_bytes()[:-9])
+    with warehouse.connect(read_only=True) as db:
+        before = fingerprint(db)
+    with pytest.raises(InputError, match="damaged snapshot"):
+        run_module.replay(options)
+    with warehouse.connect(read_only=True) as db:
+        assert fingerprint(db) == before
+    assert '"ok": true' in (crawl.folder / "complete.json").read_text()
