@@ -13,6 +13,7 @@ import multiprocessing
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -201,7 +202,7 @@ def load(
     whole: bool = True,
     aside: bool = True,
 ) -> Loaded:
-    """Load those documents of a crawl that were not loaded before, in one transaction.
+    """Load those documents of a crawl that were not loaded before: all or none of a list.
 
     Args:
         connection: an open warehouse.
@@ -226,32 +227,37 @@ def load(
     loaded = Loaded()
     if not documents:
         return loaded
-    with transaction(connection):
+    # Documents of stage 3 stand for themselves: a batch at a time keeps memory flat.
+    with transaction(connection) if source.stage < 3 else nullcontext():
         schemas = _schemas(connection, source)
         _known_companies(connection)
         for parsed in _parse_all(name, documents, schemas):
-            _load_batch(connection, source, parsed, loaded, aside)
+            before = loaded.rows
+            with transaction(connection):
+                _load_batch(connection, source, parsed, loaded, aside)
+                _mark(connection, name, folder, parsed[-1].stored, loaded.rows - before)
             loaded.documents += len(parsed)
             progress(loaded.documents)
         if until is None and loaded.rows < min_rows:
-            if whole:
+            if whole and source.stage < 3:
                 _refuse(folder, documents)
             raise InputError(
                 f"{name}: expected at least {min_rows:,} rows, got {loaded.rows:,} in"
                 f" {loaded.documents:,} documents; the last good load stays"
                 + (f" ({loaded.failures[0]})" if loaded.failures else "")
             )
-        connection.execute(
-            "INSERT INTO crawl VALUES ($source, $crawl, $until, $rows) ON CONFLICT DO UPDATE"
-            " SET loaded_until = $until, rows = rows + $rows",
-            {
-                "source": name,
-                "crawl": folder.name,
-                "rows": loaded.rows,
-                "until": documents[-1].microseconds,
-            },
-        )
     return loaded
+
+
+def _mark(
+    connection: duckdb.DuckDBPyConnection, name: str, folder: Path, last: Stored, rows: int
+) -> None:
+    """Note up to which document a crawl is loaded."""
+    connection.execute(
+        "INSERT INTO crawl VALUES ($source, $crawl, $until, $rows) ON CONFLICT DO UPDATE"
+        " SET loaded_until = $until, rows = rows + $rows",
+        {"source": name, "crawl": folder.name, "rows": rows, "until": last.microseconds},
+    )
 
 
 def _refuse(folder: Path, documents: Sequence[Stored]) -> None:

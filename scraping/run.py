@@ -8,6 +8,7 @@ again.
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ from warehouse.store import data_dir, one_row, run_checks, transaction
 
 STAGES = (1, 2, 3)
 _KEPT_MESSAGES = 20
+_FEW = 0.05  # share of documents that may fail in a crawl that counts as complete
 _PATIENCE = 600  # seconds to wait for another process that holds the warehouse
 
 
@@ -77,6 +79,12 @@ class Outcome:
     seconds: float = 0.0
     messages: list[str] = field(default_factory=list)
     notices: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the crawl need not be repeated before its time: hardly a document failed."""
+        few = self.failed_documents <= _FEW * (self.snapshots + self.reused)
+        return self.state == "done" or (self.state == "partial" and few)
 
     def failed(self, message: str) -> None:
         """Note a failure of the whole source."""
@@ -250,17 +258,19 @@ def run(options: Options, display: Display | None = None) -> Summary:
         stop = threading.Event()
         with Web() as web:
             for stage in STAGES:
-                names = [n for n in options.sources if modules()[n].SOURCE.stage == stage]
-                if names:
-                    _stage(options, names, mark, web, stop, display, summary)
+                _stage(options, stage, mark, web, stop, display, summary)
         _finish(options.db, summary, began)
         mark.remove()
     return summary
 
 
+def _of_stage(stage: int) -> list[str]:
+    return [name for name, module in modules().items() if module.SOURCE.stage == stage]
+
+
 def _stage(
     options: Options,
-    names: list[str],
+    stage: int,
     mark: _Mark,
     web: Web,
     stop: threading.Event,
@@ -268,20 +278,24 @@ def _stage(
     summary: Summary,
 ) -> None:
     store, now = raw_store(), datetime.now(UTC)
-    outcomes = {name: Outcome(name) for name in names}
+    names = [name for name in options.sources if name in _of_stage(stage)]
+    outcomes = {name: Outcome(name) for name in _of_stage(stage)}
     with _warehouse(options.db) as connection:
         fetches = {
             name: _prepare(connection, options, store, name, mark, now, web, stop) for name in names
         }
     _crawl_all(fetches, outcomes, store, display, stop)
     with _warehouse(options.db) as connection:
-        for name in names:
+        # Of sources that were not asked for too: an earlier run may have been killed in between.
+        for name, outcome in outcomes.items():
             least = _least_rows(connection, options, modules()[name].SOURCE)
-            _load_source(connection, store, name, least, outcomes[name], display)
-        _match(connection, summary)
-    for name in names:
-        display.over(outcomes[name])
-    summary.sources += outcomes.values()
+            _load_source(connection, store, name, least, outcome, display)
+        told = [o for o in outcomes.values() if o.source in names or o.rows or o.messages]
+        if told:
+            _match(connection, summary)
+    for outcome in told:
+        display.over(outcome)
+    summary.sources += told
 
 
 def _prepare(
@@ -381,7 +395,7 @@ def _crawl(fetch: Fetch, outcome: Outcome) -> None:
 def _mark_finished(crawl: Crawl, outcome: Outcome) -> None:
     if outcome.state == "skipped":
         return
-    crawl.finish(ok=outcome.state == "done")
+    crawl.finish(ok=outcome.complete)
 
 
 def _load_source(
@@ -401,9 +415,10 @@ def _load_source(
     """
     began = time.monotonic()
     progress = Progress("loading")
-    display.watch(name, progress)
 
     def show(documents: int) -> None:
+        if not progress.done:
+            display.watch(name, progress)
         progress.done = documents
 
     folders = store.crawls(name)
@@ -419,7 +434,7 @@ def _load_source(
                 raise
             outcome.failed(str(error))
     if folders and outcome.state in ("failed", "partial") and not replaying:
-        Crawl(folders[-1], {}).finish(ok=False)
+        Crawl(folders[-1], {}).finish(ok=outcome.complete)
     outcome.seconds = round(outcome.seconds + time.monotonic() - began, 2)
 
 
@@ -495,24 +510,41 @@ def _failed_checks(connection: duckdb.DuckDBPyConnection, source: str) -> int:
 def replay(options: Options, display: Display | None = None) -> Summary:
     """Rebuild what came from sources out of the stored documents, without a network.
 
-    What users imported stays. All or nothing: a replay that fails leaves the warehouse as it was.
+    What users imported stays. It is done on a copy that takes the warehouse's place at the end: all
+    or nothing, and memory does not grow with the data.
 
     Raises:
-        InputError: another run is at work; the warehouse cannot be opened.
+        InputError: another run is at work; the warehouse cannot be opened; a document is damaged.
     """
     display = display or Quiet()
-    began, store = time.monotonic(), raw_store()
-    summary = Summary("scraping --replay", datetime.now(UTC))
+    began, summary = time.monotonic(), Summary("scraping --replay", datetime.now(UTC))
+    path = warehouse_store.warehouse_path(options.db)
+    draft = path.with_name(f"{path.name}.replay")
     with only_run():
-        with _warehouse(options.db) as connection, transaction(connection):
-            warehouse_store.forget_scraped(connection)
-            for stage in STAGES:
-                for name in [n for n in modules() if modules()[n].SOURCE.stage == stage]:
-                    outcome = Outcome(name)
-                    # A crawl of too few rows was put aside when it was made.
-                    _load_source(connection, store, name, 0, outcome, display, replaying=True)
-                    display.over(outcome)
-                    summary.sources.append(outcome)
-                _match(connection, summary)
-        _finish(options.db, summary, began)
+        with _warehouse(options.db) as connection:  # held, so that nobody writes meanwhile
+            connection.execute("CHECKPOINT")
+            shutil.copyfile(path, draft)
+            try:
+                _rebuild(draft, display, summary)
+                _finish(draft, summary, began)
+            except BaseException:
+                draft.unlink(missing_ok=True)
+                raise
+        draft.replace(path)
     return summary
+
+
+def _rebuild(draft: Path, display: Display, summary: Summary) -> None:
+    """Load every stored document into a warehouse from which all scraped rows are deleted."""
+    store = raw_store()
+    with _warehouse(draft) as connection:
+        with transaction(connection):
+            warehouse_store.forget_scraped(connection)
+        for stage in STAGES:
+            for name in _of_stage(stage):
+                outcome = Outcome(name)
+                # A crawl of too few rows was put aside when it was made.
+                _load_source(connection, store, name, 0, outcome, display, replaying=True)
+                display.over(outcome)
+                summary.sources.append(outcome)
+            _match(connection, summary)

@@ -22,7 +22,6 @@ SOURCES = (
     "ibbi_processes", "moneycontrol_codes", "nse_results", "moneycontrol_pages", "nse_xbrl",
 )  # fmt: skip
 COMPANIES = "INE9Z00,INE9Z01"
-KILLS = 20
 
 
 @pytest.fixture(scope="module")
@@ -60,18 +59,20 @@ def fingerprint(data: Path) -> str:
         return store.fingerprint(connection)
 
 
-def test_twenty_kills_leave_the_warehouse_of_an_undisturbed_run(
-    site: Replica, tmp_path: Path
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_kills_leave_the_warehouse_of_an_undisturbed_run(
+    site: Replica, tmp_path: Path, kills: int
 ) -> None:
+    """Up to five kills in a row, at random moments, then a run to its end."""
     began = time.monotonic()
     to_its_end(site, tmp_path / "undisturbed")
     lasts = time.monotonic() - began
     expected = fingerprint(tmp_path / "undisturbed")
-    moments = random.Random(4)
-    for folder in ("one", "two", "three", "four"):
-        data = tmp_path / folder
+    moments = random.Random(kills)
+    for turn in range(0, kills, 5):
+        data = tmp_path / str(turn)
         killed = 0
-        while killed < KILLS // 4:
+        while killed < min(kills, 5):
             run = start(site, data)
             try:
                 run.wait(timeout=moments.uniform(0.2, 0.7) * lasts)
@@ -88,7 +89,7 @@ def test_a_replay_gives_the_same_warehouse_and_asks_no_one(site: Replica, tmp_pa
     data = tmp_path / "data"
     to_its_end(site, data)
     before, asked = fingerprint(data), len(site.requests)
-    for _ in range(2):
+    for _ in range(2):  # into a new warehouse, and into one that has it all
         ran = subprocess.run(
             [sys.executable, "-m", "scraping", "--replay", "--db", str(tmp_path / "again.duckdb")],
             env={

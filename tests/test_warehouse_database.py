@@ -74,7 +74,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder": (lambda db: db.mkdir(), "expected a DuckDB database file"),
     "another program's": (foreign, "not a warehouse of this program"),
     "another program's, in a schema": (foreign_schema, "not a warehouse of this program"),
-    "newer": (newer, "schema version 99, but this program knows versions up to 1"),
+    "newer": (newer, "schema version 99, but this program knows versions up to 2"),
     "cut short": (cut_short, ""),
     "data cut off": (data_cut_off, ""),
     "scrambled": (scrambled, ""),
@@ -124,9 +124,35 @@ def test_database_below_a_file(cli: Command, tmp_path: Path) -> None:
 
 def test_init_makes_and_says_so(cli: Command, db: Path) -> None:
     ran = cli("warehouse", "init", "--db", db)
-    assert (ran.code, ran.out) == (0, f"{db}: made at schema version 1\n")
+    assert (ran.code, ran.out) == (0, f"{db}: made at schema version 2\n")
     ran = cli("warehouse", "init", "--db", db)
-    assert (ran.code, ran.out) == (0, f"{db}: is at schema version 1\n")
+    assert (ran.code, ran.out) == (0, f"{db}: is at schema version 2\n")
+
+
+def test_a_warehouse_of_version_1_keeps_its_rows(cli: Command, db: Path, repo: Path) -> None:
+    with duckdb.connect(str(db)) as old:
+        old.execute((repo / "warehouse/schema.sql").read_text(encoding="utf-8"))
+        old.execute("CREATE TABLE schema_version (version INTEGER, views_sha256 VARCHAR)")
+        old.execute("INSERT INTO schema_version VALUES (1, '')")
+        old.execute(
+            "INSERT INTO snapshot (sha256, kind, name, bytes, rows)"
+            " VALUES ('ab', 'statements', 's.csv', 9, 1)"
+        )
+        old.execute(
+            "INSERT INTO statement_line VALUES ('calm', '2019-03-31', 'unstated', 'cash', 7,"
+            " 'INR', 12, 'file', 'reported', NULL, 1, 2)"
+        )
+    assert cli("warehouse", "init", "--db", db).out == f"{db}: is at schema version 2\n"
+    with store.connect(db, read_only=True) as connection:
+        assert store.one_row(
+            connection,
+            "SELECT s.cash, n.sha256, n.source FROM statements s, snapshot n",
+        ) == (7, "ab", None)
+    more = write_csv(db.parent / "more.csv", year_rows("calm", "2020-03-31", {"cash": 8}))
+    assert cli("warehouse", "import", "--db", db, more).code == 0
+    with store.connect(db, read_only=True) as connection:
+        found = store.one_row(connection, "SELECT list(snapshot_id ORDER BY 1) FROM snapshot")
+    assert found == ([1, 2],)
 
 
 def test_default_place_is_the_data_folder(

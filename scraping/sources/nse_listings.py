@@ -41,8 +41,8 @@ SOURCE = Source(
         "ISIN NUMBER": "isin",
     },
     ignored=("PAID UP VALUE", "MARKET LOT", "FACE VALUE"),
-    # The real list has some 2,200 rows; a replica of the site has fewer companies.
-    expect=Expect(min_rows=20, unique=("exchange", "code")),
+    # The real list has some 2,200 rows.
+    expect=Expect(min_rows=1_500, unique=("exchange", "code")),
     standing="seen",
 )
 
