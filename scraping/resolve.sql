@@ -104,7 +104,7 @@ WITH RECURSIVE change AS (
     FROM chain c JOIN change e ON e.new = c.symbol AND e.changed_on <= c.until
     WHERE NOT EXISTS (
         SELECT 1 FROM change g
-        WHERE g.old = c.symbol AND g.changed_on > e.changed_on AND g.changed_on <= c.until)
+        WHERE g.old = c.symbol AND g.changed_on > e.changed_on AND g.changed_on < c.until)
 )
 SELECT found_id, symbol, max(until) AS until FROM chain GROUP BY found_id, symbol;
 

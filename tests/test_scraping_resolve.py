@@ -509,6 +509,26 @@ def test_what_is_newest_counts() -> None:
         ]
 
 
+def test_a_company_renamed_twice_keeps_all_its_symbols() -> None:
+    changes = [
+        changed("symbol", "SECOND", "FIRST", "SECOND", 2015),
+        changed("symbol", "THIRD", "SECOND", "THIRD", 2021),
+    ]
+    with warehouse(
+        Load("list", "2026-01-02", {"security": [nse(1, "THIRD", "Thrice Limited")]}),
+        Load("changes", "2026-01-03", {"identity_change": changes}),
+    ) as connection:
+        run(connection)
+        found = connection.execute(
+            "SELECT kind, alias FROM alias WHERE kind LIKE '%symbol' ORDER BY ALL"
+        ).fetchall()
+    assert found == [
+        ("former_symbol", "FIRST"),
+        ("former_symbol", "SECOND"),
+        ("nse_symbol", "THIRD"),
+    ]
+
+
 def test_an_empty_warehouse() -> None:
     with warehouse() as connection:
         assert run(connection) == Resolved(0, 0, 0, 0, 0, ())
