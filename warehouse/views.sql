@@ -2,16 +2,17 @@
 -- What stands behind a dollar sign is filled from the tables of items.py.
 
 -- ranked_cell: one row per reported cell of a year, with its place in the order of the sources: 0 a
--- user's file, 1 a filing, then statement pages, their interface, a summary of results. Interim
+-- user's table, then documents: filings, statement pages, workbooks, summaries of results. Interim
 -- figures are no years.
 CREATE OR REPLACE VIEW ranked_cell AS
 SELECT *, coalesce(list_position(
-        ['nse xbrl', 'moneycontrol', 'moneycontrol api', 'bse results'], source), 0) AS place
+        ['nse xbrl', 'xbrl filing', 'moneycontrol', 'moneycontrol api', 'screener.in workbook',
+         'bse results'], source), 0) AS place
 FROM statement_line
 WHERE value IS NOT NULL AND note <> 'interim';
 
--- statement_source: one row per company, year end, basis and scraped statement: the source that it
--- is taken from, because sources part costs differently and a mixture adds up to nothing. The first
+-- statement_source: one row per company, year end, basis and statement in documents: the source that
+-- it is taken from, because sources part costs differently and a mixture adds up to nothing. The first
 -- in order that has at least half as many lines as the fullest.
 CREATE OR REPLACE VIEW statement_source AS
 WITH item_of (item, statement) AS (VALUES $item_statements),
@@ -31,7 +32,7 @@ FROM (
 GROUP BY ALL;
 
 -- stg_cell: one row per company, year end, basis and item. What was reported goes before what was
--- derived or estimated, a user's file before a source, a later filing before an earlier one, a
+-- derived or estimated, a user's table before a document, a later filing before an earlier one, a
 -- later load before an earlier one.
 CREATE OR REPLACE VIEW stg_cell AS
 SELECT c.company_id, c.fiscal_year_end, c.basis, c.item, value, months, source, note, filed_at
