@@ -197,7 +197,7 @@ def load(
     name: str,
     folder: Path,
     min_rows: int,
-    progress: Callable[[int], None] = lambda documents: None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
     *,
     whole: bool = True,
     aside: bool = True,
@@ -210,7 +210,7 @@ def load(
         name: the source.
         folder: its crawl.
         min_rows: fewer rows in the whole crawl are a failure: then nothing of it is loaded.
-        progress: called with the number of documents done.
+        progress: called with the number of documents done, and of all.
         whole: the crawl came to its end; if not, too few rows put nothing aside: it goes on.
         aside: put documents aside that cannot be read; not in a replay, which is no judgement.
 
@@ -237,7 +237,7 @@ def load(
                 _load_batch(connection, source, parsed, loaded, aside)
                 _mark(connection, name, folder, parsed[-1].stored, loaded.rows - before)
             loaded.documents += len(parsed)
-            progress(loaded.documents)
+            progress(loaded.documents, len(documents))
         if until is None and loaded.rows < min_rows:
             if whole and source.stage < 3:
                 _refuse(folder, documents)

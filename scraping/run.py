@@ -416,10 +416,11 @@ def _load_source(
     began = time.monotonic()
     progress = Progress("loading")
 
-    def show(documents: int) -> None:
+    def show(done: int, of: int) -> None:
         if not progress.done:
             display.watch(name, progress)
-        progress.done = documents
+        progress.done = progress.documents = done
+        progress.total = of
 
     folders = store.crawls(name)
     for folder in folders:

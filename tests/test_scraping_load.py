@@ -304,9 +304,9 @@ def test_a_crawl_that_goes_on_is_loaded_from_where_it_was(lab: Lab) -> None:
 def test_progress_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_module, "BATCH", 2)
     folder = lab.crawl(*(Doc([security("A")], url=n) for n in range(5)))
-    seen: list[int] = []
-    load(lab.db, lab.store, LIST.name, folder, 0, seen.append)
-    assert seen == [2, 4, 5]
+    seen: list[tuple[int, int]] = []
+    load(lab.db, lab.store, LIST.name, folder, 0, lambda done, of: seen.append((done, of)))
+    assert seen == [(2, 5), (4, 5), (5, 5)]
 
 
 def test_notices_are_counted(lab: Lab) -> None:
