@@ -521,7 +521,9 @@ def test_a_server_may_say_when_to_come_back(site: Site, make: Make, status: int,
 
 
 @pytest.mark.parametrize(
-    "told", ["301", "99999999999999999999", "9" * 400, in_seconds(400), in_seconds(10**9)]
+    "told",
+    ["301", "99999999999999999999", "9" * 400, in_seconds(900), in_seconds(10**9)],
+    ids=["seconds", "many seconds", "no number", "a quarter of an hour", "thirty years"],
 )
 @pytest.mark.parametrize("path", ["/a", "/robots.txt"])
 def test_a_server_that_is_busy_for_long_is_given_up_at_once(
