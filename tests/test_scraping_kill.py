@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from replica import Replica, replica
 
-from warehouse import store
+from warehouse import exports, store
 from warehouse.store import one_row
 
 SOURCES = (
@@ -102,6 +102,16 @@ def test_a_replay_gives_the_same_warehouse_and_asks_no_one(site: Replica, tmp_pa
         with store.connect(tmp_path / "again.duckdb", read_only=True) as connection:
             assert store.fingerprint(connection) == before
     assert len(site.requests) == asked
+    first = exported(data / "warehouse.duckdb", tmp_path / "first")
+    assert exported(tmp_path / "again.duckdb", tmp_path / "again") == first
+    assert {"statements.parquet", "events.parquet", "companies.parquet"} <= set(first)
+
+
+def exported(db: Path, folder: Path) -> dict[str, bytes]:
+    """The files of an export, byte for byte."""
+    with store.connect(db, read_only=True) as connection:
+        exports.export(connection, folder, None)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_two_runs_at_once_are_refused(site: Replica, tmp_path: Path) -> None:
