@@ -126,6 +126,7 @@ def test_features_and_a_leaderboard_come_of_it(site: Replica, data: Path) -> Non
     assert symbol in scored.stdout or "bankrupt" in scored.stdout
 
 
+@pytest.mark.slow
 def test_a_year_later_there_is_more(site: Replica, data: Path) -> None:
     years = value(data, "SELECT max(fiscal_year) FROM statements")
     events = value(data, "SELECT count(*) FROM announcement")
