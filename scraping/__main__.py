@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 from rich.table import Table
 
 from scraping.display import make_display
-from scraping.hosts import base_url, host_named
+from scraping.hosts import base_url, host_named, is_loopback
 from scraping.load import modules
 from scraping.run import Options, Outcome, Summary, due, raw_store, replay, run
 from warehouse import store
@@ -70,11 +71,24 @@ def main(
     if not names:
         click.echo("nothing is due")
         return
+    if not replay_:
+        _ask_for_contact(names)
     with make_display() as display:
         summary = replay(options, display) if replay_ else run(options, display)
     _print_summary(summary)
     if not summary.ok:
         raise SystemExit(1)
+
+
+def _ask_for_contact(names: tuple[str, ...]) -> None:
+    """Say that a public site's operators should be told who asks."""
+    asked = {base_url(host_named(modules()[name].SOURCE.host)) for name in names}
+    if not os.environ.get("SCRAPING_CONTACT") and not all(is_loopback(url) for url in asked):
+        click.echo(
+            "note: set SCRAPING_CONTACT to your e-mail address or page, so that the sites'"
+            " operators can reach you",
+            err=True,
+        )
 
 
 def _chosen(names: tuple[str, ...]) -> tuple[str, ...]:

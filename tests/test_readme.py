@@ -48,6 +48,7 @@ def test_the_readme_shows_the_whole_path(repo: Path) -> None:
     assert modules == {"scraping", "warehouse", "models.train", "models.score"}
 
 
+@pytest.mark.slow
 def test_every_command_of_scraping_works_on_the_replica(repo: Path, tmp_path: Path) -> None:
     with replica(companies=20, others=12, page_kilobytes=4) as site:
         for line in shown(repo):
