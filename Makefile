@@ -8,7 +8,7 @@ leaderboard: .venv/done  ## tune and compare all learners; on simulated companie
 	$(BIN)/python -m models.train
 
 test: .venv/done  ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/done  ## style, types, and generated docs
 	$(BIN)/ruff check .
