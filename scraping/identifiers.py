@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from scraping.parse import clean, quoted
+from warehouse.isin import check_digit_holds
 
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 # Listed or not, five digits of industry, state, year, kind of owner, number of registration.
@@ -20,15 +21,9 @@ def isin_of(text: str | None) -> str:
     isin = clean(text or "").upper()
     if not _ISIN.fullmatch(isin):
         raise ValueError(f"expected an ISIN, got {quoted(text)}")
-    if _luhn("".join(str(int(character, 36)) for character in isin)):
+    if not check_digit_holds(isin):
         raise ValueError(f"expected an ISIN, got {quoted(text)}: its check digit is wrong")
     return isin
-
-
-def _luhn(digits: str) -> int:
-    """Remainder of the sum by which a number with its check digit is judged: 0 if it is right."""
-    doubled = (int(digit) * (1 + at % 2) for at, digit in enumerate(reversed(digits)))
-    return sum(value // 10 + value % 10 for value in doubled) % 10
 
 
 def issuer_of(isin: str) -> str:

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 import scraping.sources
 from scraping.fetch import Fetch
-from scraping.snapshots import Store, Stored, read
+from scraping.snapshots import Store, Stored, put_aside, read
 from scraping.source import ONCE, Parsed, ParseError, Row, Snapshot, Source
 from warehouse.errors import InputError
 from warehouse.store import one_row, transaction
@@ -158,37 +158,40 @@ def _require_most(snapshot: Snapshot, parsed: Parsed) -> None:
         )
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+# By table: each column, in order, with its type and whether it may be NULL.
+Columns = dict[str, dict[str, tuple[str, bool]]]
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, source: Source) -> Columns:
+    """The tables that a source's rows may go to. Asked once: it binds every view."""
+    tables = sorted({source.table, "identity_change", "published_ratio"})
     found = connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ?"
-        " ORDER BY column_index",
-        [table],
+        "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns()"
+        " WHERE table_name IN (SELECT unnest(?)) ORDER BY table_name, column_index",
+        [tables],
     )
-    return dict(found.fetchall())
+    columns: Columns = {table: {} for table in tables}
+    for table, name, kind, nullable in found.fetchall():
+        columns[table][name] = (kind, nullable)
+    return columns
 
 
-def _schemas(connection: duckdb.DuckDBPyConnection, source: Source) -> Schemas:
+def _schemas(tables: Columns) -> Schemas:
     """Arrow schemas of the rows that a source's `parse` may give, by table."""
     schemas = {}
-    for table in {source.table, "identity_change", "published_ratio"}:
-        columns = _columns(connection, table)
-        given = [name for name in columns if name not in _OURS]
+    for table, columns in tables.items():
         ids = [name for name in _IDENTITY if "company_id" in columns]
-        must = _must(connection, table) - ({"source"} if table != "statement_line" else set())
+        ours = {"source"} if table != "statement_line" else set()
         schemas[table] = pa.schema(
             [pa.field("row_number", pa.int64())]
             + [pa.field(name, pa.string()) for name in ids]
-            + [pa.field(n, _TYPES[columns[n]], nullable=n not in must) for n in given]
+            + [
+                pa.field(name, _TYPES[kind], nullable=nullable or name in ours)
+                for name, (kind, nullable) in columns.items()
+                if name not in _OURS
+            ]
         )
     return schemas
-
-
-def _must(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
-    """Columns of a table that must be given."""
-    found = connection.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE table_name = ? AND NOT is_nullable", [table]
-    )
-    return {name for (name,) in found.fetchall()}
 
 
 def load(
@@ -229,18 +232,19 @@ def load(
         return loaded
     # Documents of stage 3 stand for themselves: a batch at a time keeps memory flat.
     with transaction(connection) if source.stage < 3 else nullcontext():
-        schemas = _schemas(connection, source)
+        columns = _columns(connection, source)
         _known_companies(connection)
-        for parsed in _parse_all(name, documents, schemas):
+        for parsed in _parse_all(name, documents, _schemas(columns)):
             before = loaded.rows
             with transaction(connection):
-                _load_batch(connection, source, parsed, loaded, aside)
+                _load_batch(connection, source, columns, parsed, loaded, aside)
                 _mark(connection, name, folder, parsed[-1].stored, loaded.rows - before)
             loaded.documents += len(parsed)
             progress(loaded.documents, len(documents))
         if until is None and loaded.rows < min_rows:
             if whole and source.stage < 3:
-                _refuse(folder, documents)
+                for stored in documents:
+                    put_aside(stored)
             raise InputError(
                 f"{name}: expected at least {min_rows:,} rows, got {loaded.rows:,} in"
                 f" {loaded.documents:,} documents; the last good load stays"
@@ -258,14 +262,6 @@ def _mark(
         " SET loaded_until = $until, rows = rows + $rows",
         {"source": name, "crawl": folder.name, "rows": rows, "until": last.microseconds},
     )
-
-
-def _refuse(folder: Path, documents: Sequence[Stored]) -> None:
-    """Put documents aside, so that they are fetched again and no replay meets them."""
-    (folder / "refused").mkdir(exist_ok=True)
-    for stored in documents:
-        if stored.path.exists():  # one that could not be read was put aside before
-            stored.path.replace(folder / "refused" / stored.path.name)
 
 
 def _parse_all(name: str, documents: list[Stored], schemas: Schemas) -> Iterator[list[Document]]:
@@ -287,6 +283,7 @@ def _parse_all(name: str, documents: list[Stored], schemas: Schemas) -> Iterator
 def _load_batch(
     connection: duckdb.DuckDBPyConnection,
     source: Source,
+    columns: Columns,
     documents: list[Document],
     loaded: Loaded,
     aside: bool,
@@ -302,7 +299,7 @@ def _load_batch(
             continue
         loaded.failures.append(document.error)
         if aside and not document.once:  # one that is fetched once may be read by a later program
-            _refuse(document.stored.path.parent, [document.stored])
+            put_aside(document.stored)
     numbered = _new_snapshots(connection, source, _changed(connection, source, good))
     _quarantine(connection, source, numbered)
     tables: dict[str, list[pa.Table]] = {}
@@ -311,7 +308,7 @@ def _load_batch(
             ids = pa.array([snapshot] * rows.num_rows, pa.int64())
             tables.setdefault(table, []).append(rows.append_column("snapshot_id", ids))
     for table, parts in tables.items():
-        _load_rows(connection, source, table, pa.concat_tables(parts), loaded)
+        _load_rows(connection, source, table, list(columns[table]), pa.concat_tables(parts), loaded)
 
 
 def _changed(
@@ -407,10 +404,10 @@ def _load_rows(
     connection: duckdb.DuckDBPyConnection,
     source: Source,
     table: str,
+    columns: list[str],
     rows: pa.Table,
     loaded: Loaded,
 ) -> None:
-    columns = _columns(connection, table)
     connection.register("arrived", rows)
     try:
         if "company_id" in columns:
@@ -423,7 +420,7 @@ def _load_rows(
     if "source" in columns and table != "statement_line":
         connection.execute("UPDATE incoming SET source = ?", [source.name])
     unique = source.expect.unique if table == source.table else _key(columns)
-    connection.execute(_judged_sql(table, list(columns), unique))
+    connection.execute(_judged_sql(table, columns, unique))
     counted = one_row(
         connection,
         "SELECT count(*) FILTER (WHERE before IS NULL), count(before) FROM judged",
@@ -431,7 +428,7 @@ def _load_rows(
     new, changed = counted or (0, 0)
     loaded.new += int(new)
     loaded.changed += int(changed)
-    listed = ", ".join(name for name in columns)
+    listed = ", ".join(columns)
     verb = "INSERT OR REPLACE" if table == "macro" else "INSERT"
     last = " QUALIFY row_number() OVER (PARTITION BY series, year ORDER BY place DESC) = 1"
     connection.execute(

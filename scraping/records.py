@@ -81,14 +81,20 @@ def distinct_rows(
     """
     records = list(records)
     told: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows_of(records, convert).rows:
-        versions = told.setdefault(tuple(row[name] for name in key), [])
-        if row not in versions:
-            versions.append(row)
+    converted: dict[int, Row | None] = {}  # by record; one that is bad is converted anew
+
+    def tell(record: Record) -> None:
+        row = converted[id(record)] = convert(record)
+        if row is not None:
+            versions = told.setdefault(tuple(row[name] for name in key), [])
+            if row not in versions:
+                versions.append(row)
+
+    rows_of(records, tell)
     seen: set[tuple[object, ...]] = set()
 
     def once(record: Record) -> Row | None:
-        row = convert(record)
+        row = converted[id(record)] if id(record) in converted else convert(record)
         if row is None:
             return None
         name = tuple(row[column] for column in key)

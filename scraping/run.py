@@ -284,7 +284,7 @@ def _stage(
         fetches = {
             name: _prepare(connection, options, store, name, mark, now, web, stop) for name in names
         }
-    _crawl_all(fetches, outcomes, store, display, stop)
+    _crawl_all(fetches, outcomes, display, stop)
     with _warehouse(options.db) as connection:
         # Of sources that were not asked for too: an earlier run may have been killed in between.
         for name, outcome in outcomes.items():
@@ -352,7 +352,6 @@ def company_of(connection: duckdb.DuckDBPyConnection, given: str) -> str:
 def _crawl_all(
     fetches: dict[str, Fetch | None],
     outcomes: dict[str, Outcome],
-    store: Store,
     display: Display,
     stop: threading.Event,
 ) -> None:
@@ -373,7 +372,7 @@ def _crawl_all(
 def _crawl(fetch: Fetch, outcome: Outcome) -> None:
     """Crawl one source; what fails is noted in its outcome."""
     began = time.monotonic()
-    source, crawl = fetch.source, fetch.crawl
+    source = fetch.source
     try:
         if source.wants and not fetch.wanted:
             outcome.state = "skipped"
@@ -389,13 +388,8 @@ def _crawl(fetch: Fetch, outcome: Outcome) -> None:
     outcome.crawled(fetch)
     outcome.seconds += time.monotonic() - began
     fetch.progress.label = "crawled"
-    _mark_finished(crawl, outcome)
-
-
-def _mark_finished(crawl: Crawl, outcome: Outcome) -> None:
-    if outcome.state == "skipped":
-        return
-    crawl.finish(ok=outcome.complete)
+    if outcome.state != "skipped":
+        fetch.crawl.finish(ok=outcome.complete)
 
 
 def _load_source(
@@ -482,8 +476,9 @@ def _finish(db: Path | None, summary: Summary, began: float) -> None:
             "SELECT check_name, count(*) FROM check_failure GROUP BY ALL ORDER BY ALL"
         )
         summary.failed_checks = dict(failed.fetchall())
+        by_source = _failed_checks(connection)
         for outcome in summary.sources:
-            outcome.failed_checks = _failed_checks(connection, outcome.source)
+            outcome.failed_checks = by_source.get(outcome.source, 0)
         summary.fingerprint = warehouse_store.fingerprint(connection)
         summary.seconds = round(time.monotonic() - began, 2)
         connection.execute(
@@ -500,16 +495,16 @@ def _finish(db: Path | None, summary: Summary, began: float) -> None:
     write_whole(data_dir() / "runs" / name, lambda draft: draft.write_bytes(content))
 
 
-def _failed_checks(connection: duckdb.DuckDBPyConnection, source: str) -> int:
-    """Failed data checks of company-years to which a source gave a figure."""
-    row = one_row(
-        connection,
-        "SELECT count(*) FROM check_failure SEMI JOIN (SELECT company_id, fiscal_year_end, basis"
-        " FROM statement_line JOIN snapshot USING (snapshot_id) WHERE snapshot.source = ?)"
-        " USING (company_id, fiscal_year_end, basis)",
-        [source],
+def _failed_checks(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Failed data checks of company-years to which a source gave a figure, by source."""
+    found = connection.execute(
+        "SELECT told.source, count(*) FROM check_failure JOIN ("
+        "SELECT DISTINCT snapshot.source, company_id, fiscal_year_end, basis"
+        " FROM statement_line JOIN snapshot USING (snapshot_id)"
+        " WHERE snapshot.source IS NOT NULL) told USING (company_id, fiscal_year_end, basis)"
+        " GROUP BY told.source"
     )
-    return int(row[0]) if row else 0
+    return dict(found.fetchall())
 
 
 def replay(options: Options, display: Display | None = None) -> Summary:

@@ -127,8 +127,7 @@ class Crawl:
 
     def refuse(self, stored: Stored) -> None:
         """Put aside a document that could not be read, so that it is fetched again."""
-        make_folder(self.folder / "refused")
-        stored.path.replace(self.folder / "refused" / stored.path.name)
+        put_aside(stored)
         for known in (self._mine, self._ever):
             if known.get(stored.request) == stored:
                 del known[stored.request]
@@ -173,6 +172,13 @@ class Store:
         """Start of the newest crawl that was finished without a failure."""
         done = [folder for folder in self.crawls(source) if finished(folder)]
         return started(done[-1]) if done else None
+
+
+def put_aside(stored: Stored) -> None:
+    """Move a document out of its crawl, so that it is fetched again and no replay meets it."""
+    if stored.path.exists():  # else it was put aside before
+        make_folder(stored.path.parent / "refused")
+        stored.path.replace(stored.path.parent / "refused" / stored.path.name)
 
 
 def started(folder: Path) -> datetime:

@@ -23,6 +23,7 @@ import pyarrow as pa
 from warehouse.cells import Cell
 from warehouse.errors import InputError, printable
 from warehouse.formats import NO_BASIS
+from warehouse.isin import check_digit_holds
 from warehouse.readers import require_file
 from warehouse.screener import slug
 from warehouse.xbrl_instance import (
@@ -144,7 +145,7 @@ def _identity(instance: Instance, period: Period) -> _Identity:
     entities = [c.identifier for c in known]
     symbols = [c.identifier for c in known if c.scheme.lower().endswith("nsesymbol")]
     isin = _first(instance, _ISIN, ("ISIN",), entities)
-    if isin and not _isin_checks(isin):
+    if isin and not check_digit_holds(isin):
         instance.notices.append(f"ISIN {isin} has a wrong check digit: left out")
         isin = None
     return _Identity(
@@ -162,13 +163,6 @@ def _first(
     """The first of what these elements, then the others, say that has the shape."""
     said = [text for name in elements for text in texts_of(instance, name, instance.contexts)]
     return next((text for text in (*said, *others) if shape.fullmatch(text)), None)
-
-
-def _isin_checks(isin: str) -> bool:
-    """Whether the last digit of an ISIN is the one that the others give."""
-    digits = "".join(str(int(character, 36)) for character in isin)[::-1]
-    doubled = (int(d) * (1 + i % 2) for i, d in enumerate(digits))
-    return sum(n // 10 + n % 10 for n in doubled) % 10 == 0
 
 
 def _choice(
