@@ -3,39 +3,64 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
 from rich.table import Table
 
 from features import dataset
-from features.labels import CLASSES, LabelRule
+from features.audit import audit, audit_table
+from features.dataset import PanelRule
+from features.labels import CLASSES, HORIZONS, OPTIONS, LabelRule, Option
+from features.matching import Matching
 from features.ratios import RATIOS
 from warehouse import store
-from warehouse.console import console
+from warehouse.console import console, year_range
 from warehouse.errors import InputError, exits_with_2
-from warehouse.exports import write_table
+from warehouse.exports import write_tables
 
 EPILOG = """\b
 Examples:
   python -m features --out panel.parquet
   python -m features --from statements.csv events.csv companies.csv --years 2010-2023
+  python -m features --as-of 2019-06-30 --features all --out known_2019.parquet
+  python -m features --match 3 --audit --out matched.parquet
   python -m features --demo --companies 1000 --out simulated.parquet
 """
+DAY = click.DateTime(["%Y-%m-%d"])
 
 
-def _years(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
-    first, dash, last = value.partition("-")
-    if not first.isdecimal() or (dash and not last.isdecimal()):
-        raise click.BadParameter(f"expected YYYY-YYYY or YYYY, got {value!r}")
-    years = (int(first), int(last if dash else first))
-    if years[0] > years[1]:
-        raise click.BadParameter(f"the first year is after the last in {value!r}")
-    return years
+def _date(context: click.Context, option: click.Parameter, value: datetime | None) -> date | None:
+    return value.date() if value else None
+
+
+def _label_option(option: Option) -> Callable[[Any], Any]:
+    """The command-line option of an option of the label rule."""
+    name = {"year": "label-year"}.get(option.name, option.name.replace("_", "-"))
+    facts: dict[str, Any] = {"type": DAY, "callback": _date}
+    if option.choices and not option.other:
+        kinds = {str(choice.value): choice.value for choice in option.choices}
+        facts = {"type": click.Choice(list(kinds)), "callback": lambda c, o, v: kinds[v]}
+    elif isinstance(option.default, int):
+        facts = {"type": click.IntRange(min=1)}
+    if option.default is not None:
+        facts |= {"default": str(option.default), "show_default": True}
+    return click.option(f"--{name}", f"label_{option.name}", help=option.decides, **facts)
+
+
+def _label_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(OPTIONS):
+        command = _label_option(option)(command)
+    return command
 
 
 @click.command(epilog=EPILOG)
@@ -51,44 +76,54 @@ def _years(context: click.Context, option: click.Parameter, value: str) -> tuple
     help="Simulated companies (--demo).",
 )  # fmt: skip
 @click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31 - 1),
-    default=0,
-    show_default=True,
-    help="Seed of the simulation (--demo).",
-)
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
+    help="Seed of the simulation (--demo) and of the audit's folds.",
+)  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("panel.parquet"), show_default=True,
     help="Panel to write: Parquet, or CSV if the name ends in .csv.",
 )  # fmt: skip
-@click.option("--years", default="1980-2100", callback=_years, help="Fiscal years, as 2010-2023.")
 @click.option(
-    "--label-year", type=click.Choice(["calendar", "fiscal"]), default="calendar",
-    show_default=True, help="Whether t is the calendar or the fiscal year of the admission.",
+    "--features", type=click.Choice(["base", "trend", "all"]), default="base", show_default=True,
+    help="base: X1 to X66; trend: also trend and volatility of each ratio; all: also published"
+    " scores and the company's age.",
+)  # fmt: skip
+@click.option("--years", default="1980-2100", callback=year_range, help="Fiscal years, as 2010-2023.")
+@click.option(
+    "--as-of", type=DAY, callback=_date,
+    help="The panel as it was known on this day: filings, events and lists until then. [today]",
 )  # fmt: skip
 @click.option(
-    "--healthy-as-of", type=click.DateTime(["%Y-%m-%d"]),
-    help="Healthy companies are on the last Nifty 500 list of or before this date. [any list]",
+    "--vintage", type=click.Choice(["latest", "first"]), default="latest", show_default=True,
+    help="Of figures that were restated: the latest known, or as first filed.",
+)  # fmt: skip
+@click.option(
+    "--flows", type=click.Choice(["reported", "annual"]), default="reported", show_default=True,
+    help="Income, expenses and cash flows of 9-, 15- or 18-month periods: as reported, or brought"
+    " to 12 months.",
+)  # fmt: skip
+@_label_options
+@click.option(
+    "--match", "matched", type=click.IntRange(min=0), default=0, show_default=True,
+    help="Healthy controls per failing company, matched by sector and size; 0 keeps all.",
 )  # fmt: skip
 @click.option(
     "--macro", type=click.Choice(["year-before", "paper"]), default="year-before",
     show_default=True, help="Calendar year of the macro values.",
 )  # fmt: skip
 @click.option(
-    "--most-years",
-    type=click.IntRange(1, 1000),
-    default=10,
-    show_default=True,
+    "--most-years", type=click.IntRange(1, 1000), default=10, show_default=True,
     help="Latest years per company.",
-)
+)  # fmt: skip
 @click.option(
-    "--least-ratios",
-    type=click.IntRange(0, 62),
-    default=15,
-    show_default=True,
+    "--least-ratios", type=click.IntRange(0, 62), default=15, show_default=True,
     help="Ratios a row must have.",
-)
+)  # fmt: skip
 @click.option("--financial", is_flag=True, help="Keep banks, NBFCs and insurers.")
+@click.option(
+    "--audit", "audited", is_flag=True,
+    help="How well missing values, year, source or size alone tell the classes apart.",
+)  # fmt: skip
 @exits_with_2
 def main(
     db: Path | None,
@@ -98,13 +133,8 @@ def main(
     companies: int,
     seed: int,
     out: Path,
-    years: tuple[int, int],
-    label_year: str,
-    healthy_as_of: datetime | None,
-    macro: str,
-    most_years: int,
-    least_ratios: int,
-    financial: bool,
+    audited: bool,
+    **options: Any,
 ) -> None:
     """Build the labelled panel: X1 to X66 for each company and fiscal year."""
     files = [*from_files, *more_files]
@@ -112,27 +142,20 @@ def main(
         raise InputError(f"{more_files[0]}: name files after --from")
     if sum((bool(files), demo, db is not None)) > 1:
         raise InputError("--db, --from and --demo exclude each other: name one")
-    label = LabelRule(
-        year="fiscal" if label_year == "fiscal" else "calendar",
-        healthy_as_of=_date(healthy_as_of),
-    )
-    rule = dataset.PanelRule(
-        label=label,
-        macro="paper" if macro == "paper" else "year-before",
-        years=years,
-        most_years=most_years,
-        least_ratios=least_ratios,
-        financial=financial,
-    )
+    label = {name.removeprefix("label_"): value for name, value in options.items()
+             if name.startswith("label_")}  # fmt: skip
+    others = {name: value for name, value in options.items() if not name.startswith("label_")}
+    rule = PanelRule(label=LabelRule(**label), **others)
     with _source(db, files, demo, companies, seed) as connection:
-        table = dataset.panel(connection, rule)
-        reasons = dataset.missing_reasons(connection, table)
-    write_table(table, out)
-    _print_summary(table, reasons, rule, out)
-
-
-def _date(moment: datetime | None) -> date | None:
-    return moment.date() if moment else None
+        built = _build(connection, rule, out, keep=audited)
+    screen = console()
+    _print_summary(screen, built, rule, out)
+    if audited:
+        frame = pa.concat_tables(built.kept).to_pandas()
+        found = audit(frame, dataset.feature_names(rule.features), seed=seed)
+        screen.print(audit_table(found))
+        for warning in found.warnings:
+            screen.print(f"warning: {warning}", style="yellow")
 
 
 def _source(
@@ -145,47 +168,136 @@ def _source(
     return store.connect(db, read_only=True)
 
 
-def _print_summary(table: pa.Table, reasons: pa.Table, rule: dataset.PanelRule, out: Path) -> None:
-    out_to = console()
-    simulated = any(table["simulated"].to_pylist())
-    kind = "SIMULATED companies" if simulated else "companies"
-    out_to.print(
-        f"{out}: {table.num_rows:,} rows of {len(set(table['company_id'].to_pylist())):,} {kind}"
-    )
-    out_to.print(f"Labels: {rule.label.words()}", style="dim", highlight=False)
-    out_to.print(_classes(table))
-    out_to.print(_reasons(reasons, table.num_rows))
-    failing = sum(1 for count in table["failed_checks"].to_pylist() if count)
-    if failing:
-        out_to.print(
-            f"{failing:,} rows fail a data check and are kept, flagged in failed_checks:"
+@dataclass
+class Built:
+    """What was written: counts for the summary, and the tables themselves where they are kept."""
+
+    rows: int = 0
+    cells: int = 0
+    simulated: bool = False
+    failing: int = 0
+    before_lists: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+    companies: Counter[str] = field(default_factory=Counter)
+    horizons: Counter[tuple[int, bool | None]] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    kept: list[pa.Table] = field(default_factory=list)
+    matching: Matching | None = None
+
+    def count(self, table: pa.Table) -> None:
+        """Add the rows of one part of the companies."""
+        self.rows += table.num_rows
+        self.simulated |= bool(pc.any(table["simulated"]).as_py())
+        self.failing += pc.sum(pc.greater(table["failed_checks"], 0)).as_py() or 0
+        lists, known = table["member_list"], table["available_from"]
+        self.before_lists += pc.sum(pc.greater(lists, known)).as_py() or 0
+        labels = table["label"].to_pylist()
+        self.classes.update(labels)
+        pairs = set(zip(table["company_id"].to_pylist(), labels, strict=True))
+        self.companies.update(label for _, label in pairs)
+        for years in HORIZONS:
+            answers = table[f"fails_within_{years}y"].to_pylist()
+            self.horizons.update((years, answer) for answer in answers)
+
+
+def _build(
+    connection: duckdb.DuckDBPyConnection, rule: PanelRule, out: Path, *, keep: bool
+) -> Built:
+    """Write the panel, a part of the companies after the other where nothing needs all of it."""
+    built = Built()
+    parts = _parts(connection, rule, built)
+    if rule.matched:
+        table, built.matching = dataset.matched(pa.concat_tables(list(parts)), rule)
+        parts = iter([table])
+    write_tables(_counted(parts, built, keep), out)
+    return built
+
+
+def _parts(
+    connection: duckdb.DuckDBPyConnection, rule: PanelRule, built: Built
+) -> Iterator[pa.Table]:
+    for batch in dataset.batches(connection, rule, with_reasons=True):
+        for row in batch.reasons.to_pylist():
+            built.reasons[row["code"], row["reason"]] += row["rows"]
+        built.cells += batch.table.num_rows * len(RATIOS)
+        yield batch.table
+
+
+def _counted(tables: Iterator[pa.Table], built: Built, keep: bool) -> Iterator[pa.Table]:
+    for table in tables:
+        built.count(table)
+        if keep:
+            built.kept.append(table)
+        yield table
+
+
+def _print_summary(screen: Console, built: Built, rule: PanelRule, out: Path) -> None:
+    kind = "SIMULATED companies" if built.simulated else "companies"
+    matching = f", {built.matching.words()}" if built.matching else ""
+    screen.print(f"{out}: {built.rows:,} rows of {kind}{matching}")
+    screen.print(f"Labels: {rule.words()}", style="dim", highlight=False)
+    screen.print(_classes(built))
+    screen.print(_horizons(built))
+    if built.matching:
+        screen.print(_balance(built.matching))
+    screen.print(_reasons(built))
+    if built.before_lists:
+        screen.print(
+            f"{built.before_lists:,} healthy rows are older than the first list of the index:"
+            " that list stands in",
+            style="yellow",
+        )
+    if built.failing:
+        screen.print(
+            f"{built.failing:,} rows fail a data check and are kept, flagged in failed_checks:"
             " see python -m warehouse check",
             style="yellow",
         )
 
 
-def _classes(table: pa.Table) -> Table:
-    labels = table["label"].to_pylist()
-    pairs = set(zip(table["company_id"].to_pylist(), labels, strict=True))
-    rows, companies = Counter(labels), Counter(label for _, label in pairs)
+def _classes(built: Built) -> Table:
     view = Table("class", title="Classes", title_justify="left")
     view.add_column("rows", justify="right")
     view.add_column("companies", justify="right")
     for label in CLASSES:
-        view.add_row(label, f"{rows[label]:,}", f"{companies[label]:,}")
+        view.add_row(label, f"{built.classes[label]:,}", f"{built.companies[label]:,}")
     return view
 
 
-def _reasons(reasons: pa.Table, rows: int) -> Table:
+def _horizons(built: Built) -> Table:
+    """Whether companies fail within N years of the day on which a row was available."""
+    view = Table("horizon", title="Forecasts: admitted within … of available_from")
+    view.title_justify = "left"
+    for name in ("fails", "survives", "not known"):
+        view.add_column(name, justify="right")
+    for years in HORIZONS:
+        counts = [built.horizons[years, answer] for answer in (True, False, None)]
+        view.add_row(f"{years} y", *(f"{count:,}" for count in counts))
+    return view
+
+
+def _balance(matching: Matching) -> Table:
+    """How alike failing companies and controls are: standardised mean differences."""
+    view = Table(title="Balance: standardised mean differences", title_justify="left")
+    for name in matching.balance.columns:
+        view.add_column(str(name), justify="left" if name == "variable" else "right")
+    for row in matching.balance.itertuples(index=False):
+        cells = [cell if isinstance(cell, str) else "–" if cell != cell else f"{cell:.3f}"
+                 for cell in row]  # fmt: skip
+        view.add_row(*cells)
+    return view
+
+
+def _reasons(built: Built) -> Table:
     """NULL cells by reason: most frequent first."""
     cells: Counter[str] = Counter()
     codes: dict[str, list[str]] = {}
-    for row in reasons.to_pylist():
-        cells[row["reason"]] += row["rows"]
-        codes.setdefault(row["reason"], []).append(row["code"])
+    for (code, reason), rows in built.reasons.items():
+        cells[reason] += rows
+        codes.setdefault(reason, []).append(code)
     view = Table(
         "why a ratio is NULL", "ratios",
-        title=f"NULL ratios: {cells.total():,} of {rows * len(RATIOS):,} (most frequent reasons)",
+        title=f"NULL ratios: {cells.total():,} of {built.cells:,} (most frequent reasons)",
         title_justify="left",
     )  # fmt: skip
     view.add_column("cells", justify="right")

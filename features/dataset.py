@@ -1,23 +1,32 @@
-"""The panel: one labelled row per company and fiscal year, X1 to X66."""
+"""The panel: one labelled row per company and fiscal year, X1 to X66 and what goes beyond."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
 from features import demo
+from features.cin import cin_columns_sql
 from features.demo_files import to_long
-from features.labels import LabelRule, labels_sql
+from features.labels import HORIZONS, LabelRule, horizons_sql, labels_sql
 from features.macro import MACRO, Alignment, macro_sql
+from features.matching import Matching, apply, match
 from features.ratios import RATIOS, ratios_sql, reasons_sql
+from features.scores import SCORES, scores_sql
+from features.trends import trend_features, trends_sql
 from warehouse import formats, importers, store
 from warehouse.errors import InputError
+from warehouse.items import DERIVED, ITEMS, names_in
+
+Features = Literal["base", "trend", "all"]
 
 FEATURES: tuple[str, ...] = tuple(r.code for r in RATIOS) + tuple(m.code for m in MACRO)
 SIMULATED = "simulated"
@@ -25,7 +34,7 @@ SIMULATED = "simulated"
 
 @dataclass(frozen=True)
 class PanelRule:
-    """Which rows a panel holds.
+    """Which rows and columns a panel holds, and as known on what day.
 
     Attributes:
         label: how years are labelled.
@@ -34,6 +43,13 @@ class PanelRule:
         most_years: the most recent years kept per company.
         least_ratios: ratios that a row must have.
         financial: keep banks, NBFCs and insurers, whose statements lack what ratios need.
+        features: "base" X1 to X66; "trend" with trend and volatility of each ratio; "all" with
+            the published scores and the company's age as well.
+        flows: income, expenses and cash flows of a period that is not 12 months, as "reported" or
+            brought to 12 months ("annual").
+        matched: healthy controls per failing company, by sector and size; 0 keeps all.
+        as_of: build the panel as it was known on this day; None for today.
+        vintage: of a figure that was restated by then, the latest or the first.
     """
 
     label: LabelRule = field(default_factory=LabelRule)
@@ -42,24 +58,55 @@ class PanelRule:
     most_years: int = 10
     least_ratios: int = 15
     financial: bool = False
+    features: Features = "base"
+    flows: Literal["reported", "annual"] = "reported"
+    matched: int = 0
+    as_of: date | None = None
+    vintage: store.Vintage = "latest"
+
+    def words(self) -> str:
+        """The rule in one line, for model cards and reports."""
+        known = f"; as known on {self.as_of}" if self.as_of else ""
+        known += "; as first filed" if self.vintage == "first" else ""
+        known += "; flows brought to 12 months" if self.flows == "annual" else ""
+        known += f"; {self.matched} healthy controls matched" if self.matched else ""
+        return self.label.words() + known
 
 
-KEYS = (
-    "company_id, company_name, fiscal_year, fiscal_year_end, available_from, label,"
-    " label_known_from, post_event, sector, basis, source, months, proxies, failed_checks,"
-    f" simulated, {', '.join(FEATURES)}, n_missing, n_negative_denominators"
-)
+def feature_names(features: Features = "base") -> tuple[str, ...]:
+    """Columns of a panel that a model may learn from, in order."""
+    trends = trend_features([r.code for r in RATIOS]) if features != "base" else ()
+    more = (*(s.code for s in SCORES), "company_age") if features == "all" else ()
+    return (*FEATURES, *trends, *more)
 
 
-def features_sql(macro: Alignment = "year-before") -> str:
-    """Query with one row per company and fiscal year of `yearly`: ratios and macro values."""
+def _keys(features: Features) -> str:
+    horizons = [f"fails_within_{n}y{more}" for n in HORIZONS for more in ("", "_known_from")]
+    names = [
+        *("company_id", "company_name", "fiscal_year", "fiscal_year_end", "available_from"),
+        *("label", "label_known_from", "label_reason", "post_event", *horizons, "member_list"),
+        *("sector", "state", "industry", "basis", "source", "months", "total_assets", "proxies"),
+        *("failed_checks", "simulated", *feature_names(features)),
+        *("n_missing", "n_negative_denominators"),
+    ]
+    return ", ".join(names)
+
+
+def features_sql(macro: Alignment = "year-before", features: Features = "base") -> str:
+    """Query with one row per company and fiscal year of `yearly`: ratios, macro values and more."""
+    rows = f"({ratios_sql('yearly')})"
+    if features != "base":
+        rows = f"({trends_sql(rows)})"
+    if features == "all":
+        rows = f"({scores_sql(rows)})"
     return f"""
 SELECT r.*, {macro_sql(macro)},
-    c.company_name, c.sector, k.is_financial, coalesce(f.failed_checks, 0) AS failed_checks,
+    c.company_name, c.sector, {cin_columns_sql("c.cin", "r.fiscal_year")},
+    k.is_financial, coalesce(f.failed_checks, 0) AS failed_checks,
     r.source = '{SIMULATED}' AS simulated
-FROM ({ratios_sql("yearly")}) r
+FROM {rows} r
 LEFT JOIN company c USING (company_id)
-LEFT JOIN company_kind k USING (company_id)
+LEFT JOIN company_kind('yearly') k USING (company_id)
 LEFT JOIN (
     SELECT company_id, fiscal_year_end, basis, count(*) AS failed_checks
     FROM check_failure WHERE severity = 'error'
@@ -69,19 +116,40 @@ LEFT JOIN (
 """
 
 
-def materialise(connection: duckdb.DuckDBPyConnection) -> None:
+def materialise(connection: duckdb.DuckDBPyConnection, flows: str = "reported") -> None:
     """Put the view `statements`, which pivots every cell, into the temporary table `yearly`."""
-    connection.execute("CREATE OR REPLACE TEMP TABLE yearly AS FROM statements")
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE yearly AS SELECT * {_annual_sql(flows)} FROM statements"
+    )
+
+
+def flow_items() -> tuple[str, ...]:
+    """Items, and items derived from them, that grow with the length of the period."""
+    flows = {item.name for item in ITEMS if item.statement != "balance_sheet"}
+    known = frozenset({item.name for item in ITEMS} | {d.name for d in DERIVED})
+    for derived in DERIVED:
+        if set(names_in(derived.definition, known)) <= flows:
+            flows.add(derived.name)
+    return tuple(name for name in [*(i.name for i in ITEMS), *(d.name for d in DERIVED)]
+                 if name in flows)
+
+
+def _annual_sql(flows: str) -> str:
+    if flows == "reported":
+        return ""
+    cells = [f"{name} * 12 / months AS {name}" for name in flow_items()]
+    return f"REPLACE ({', '.join(cells)})"
 
 
 def panel_sql(rule: PanelRule) -> str:
-    """Query of the panel, ordered by company and year."""
+    """Query of the panel's rows, before matching, ordered by company and year."""
     first, last = rule.years
     financial = "true" if rule.financial else "NOT is_financial"
     return f"""
-SELECT {KEYS}
-FROM ({features_sql(rule.macro)}) JOIN ({labels_sql("yearly", rule.label)})
-    USING (company_id, fiscal_year)
+SELECT {_keys(rule.features)}
+FROM ({features_sql(rule.macro, rule.features)})
+JOIN ({labels_sql("yearly", rule.label)}) USING (company_id, fiscal_year)
+JOIN ({horizons_sql("yearly")}) USING (company_id, fiscal_year)
 WHERE fiscal_year BETWEEN {first} AND {last} AND {financial}
     AND {len(RATIOS)} - n_missing >= {rule.least_ratios}
 QUALIFY row_number() OVER (PARTITION BY company_id ORDER BY fiscal_year DESC) <= {rule.most_years}
@@ -89,17 +157,54 @@ ORDER BY company_id, fiscal_year
 """
 
 
-def panel(connection: duckdb.DuckDBPyConnection, rule: PanelRule | None = None) -> pa.Table:
-    """The labelled panel of a warehouse.
+@dataclass(frozen=True)
+class Batch:
+    """The panel's rows of a part of the companies, and why ratios of them are NULL.
+
+    `reasons` has code, reason and rows; it is empty where it was not asked for.
+    """
+
+    table: pa.Table
+    reasons: pa.Table
+
+
+def batches(
+    connection: duckdb.DuckDBPyConnection, rule: PanelRule, *, with_reasons: bool = False
+) -> Iterator[Batch]:
+    """The panel, before matching, in parts: memory stays that of a part, however many companies.
 
     Raises:
         InputError: no row can be labelled; says what is missing.
     """
-    materialise(connection)
-    table = connection.sql(panel_sql(rule or PanelRule())).to_arrow_table()
-    if table.num_rows == 0:
-        raise InputError(_why_empty(connection))
-    return table
+    rows = 0
+    with store.known_on(connection, rule.as_of, rule.vintage):
+        for _ in store.parts(connection):
+            materialise(connection, rule.flows)
+            table = connection.sql(panel_sql(rule)).to_arrow_table()
+            reasons = missing_reasons(connection, table if with_reasons else table.slice(0, 0))
+            rows += table.num_rows
+            yield Batch(table, reasons)
+        if rows == 0:
+            raise InputError(_why_empty(connection))
+
+
+def panel(connection: duckdb.DuckDBPyConnection, rule: PanelRule | None = None) -> pa.Table:
+    """The labelled panel of a warehouse.
+
+    Raises:
+        InputError: no row can be labelled, or no controls can be matched; says what is missing.
+    """
+    rule = rule or PanelRule()
+    table = pa.concat_tables([batch.table for batch in batches(connection, rule)])
+    return matched(table, rule)[0] if rule.matched else table
+
+
+def matched(table: pa.Table, rule: PanelRule) -> tuple[pa.Table, Matching]:
+    """A panel with `rule.matched` healthy controls per failing company, and how they were found."""
+    frame = table.to_pandas()
+    found = match(frame, rule.matched)
+    kept = apply(frame, found)
+    return table.take(pa.array(kept.index.to_numpy())), found
 
 
 def _why_empty(connection: duckdb.DuckDBPyConnection) -> str:
@@ -174,7 +279,9 @@ class TrainingData:
     label_rule: str
 
 
-def training_data(db: Path | None, seed: int = 0) -> TrainingData:
+def training_data(
+    db: Path | None, seed: int = 0, features: Features = "base"
+) -> TrainingData:
     """The panel of the warehouse or, where there is none to speak of, of the demo universe.
 
     Raises:
@@ -184,16 +291,18 @@ def training_data(db: Path | None, seed: int = 0) -> TrainingData:
     if db is not None or path.exists():
         with store.connect(db, read_only=True) as connection:
             if db is not None or _is_filled(connection):
-                return _training_data(connection, f"warehouse {path.name}")
+                return _training_data(connection, f"warehouse {path.name}", features)
     with demo_warehouse(seed=seed) as connection:
-        return _training_data(connection, "demo universe: SIMULATED companies")
+        return _training_data(connection, "demo universe: SIMULATED companies", features)
 
 
 def _is_filled(connection: duckdb.DuckDBPyConnection) -> bool:
     return bool(connection.execute("SELECT count(*) > 0 FROM statement_line").fetchall()[0][0])
 
 
-def _training_data(connection: duckdb.DuckDBPyConnection, description: str) -> TrainingData:
-    rule = PanelRule()
+def _training_data(
+    connection: duckdb.DuckDBPyConnection, description: str, features: Features
+) -> TrainingData:
+    rule = PanelRule(features=features)
     table = panel(connection, rule)
-    return TrainingData(table.to_pandas(), description, rule.label.words())
+    return TrainingData(table.to_pandas(), description, rule.words())

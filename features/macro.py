@@ -38,7 +38,7 @@ def macro_sql(alignment: Alignment = "year-before") -> str:
     unemployment of the year Y itself, as the reference paper's table does.
     """
     return ",\n    ".join(
-        f"(SELECT value FROM macro WHERE series = '{m.series}'"
+        f"(SELECT value FROM known_macro WHERE series = '{m.series}'"
         f" AND year = fiscal_year - {m.paper_lag if alignment == 'paper' else 1}) AS {m.code}"
         for m in MACRO
     )

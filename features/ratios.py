@@ -7,6 +7,7 @@ for each. `example` is the value worked by hand for the company of tests/fixture
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -471,12 +472,13 @@ RATIOS: tuple[Ratio, ...] = (
 )
 # fmt: on
 
-_KNOWN = ITEM_NAMES | DERIVED_NAMES | {f"prev_{name}" for name in PREVIOUS}
+# What an expression may name.
+KNOWN: frozenset[str] = ITEM_NAMES | DERIVED_NAMES | {f"prev_{name}" for name in PREVIOUS}
 
 
 def inputs(ratio: Ratio) -> tuple[str, ...]:
     """Items that a ratio needs, numerator first, each once."""
-    both = names_in(ratio.numerator, _KNOWN) + names_in(ratio.denominator, _KNOWN)
+    both = names_in(ratio.numerator, KNOWN) + names_in(ratio.denominator, KNOWN)
     return tuple(dict.fromkeys(both))
 
 
@@ -498,9 +500,16 @@ def ratios_sql(source: str) -> str:
 
 
 def _value_sql(ratio: Ratio) -> str:
-    """One null rule for all: a zero denominator or a result that is not finite is NULL."""
-    quotient = f"({ratio.numerator}) / nullif({ratio.denominator}, 0)"
-    return f"CASE WHEN isfinite({quotient}) THEN {quotient} END AS {ratio.code}"
+    return finite_sql(_quotient(ratio), ratio.code)
+
+
+def _quotient(ratio: Ratio) -> str:
+    return f"({ratio.numerator}) / nullif({ratio.denominator}, 0)"
+
+
+def finite_sql(value: str, name: str) -> str:
+    """The one null rule for all computed features: NULL where the value is NULL or not finite."""
+    return f"CASE WHEN isfinite({value}) THEN {value} END AS {name}"
 
 
 def reasons_sql(source: str) -> str:
@@ -509,20 +518,30 @@ def reasons_sql(source: str) -> str:
     The reason names the first missing item, a reported one where a derived item lacks a part, or
     says that the denominator is zero.
     """
-    columns = ",\n    ".join(_reason_sql(ratio) for ratio in RATIOS)
+    return long_reasons_sql([_reason_sql(ratio) for ratio in RATIOS], source)
+
+
+def _reason_sql(ratio: Ratio) -> str:
+    zero = f"WHEN ({ratio.denominator}) = 0 THEN 'zero denominator'"
+    return why_null_sql(inputs(ratio), zero, _quotient(ratio), ratio.code)
+
+
+def why_null_sql(items: Iterable[str], faults: str, value: str, name: str) -> str:
+    """Why a value made of `items` is NULL: NULL where it is not.
+
+    `faults` are the WHENs of what else may be wrong than a missing item and an overflow.
+    """
+    missing = " ".join(_missing_sql(item) for item in items)
+    return f"CASE {missing} {faults} WHEN NOT isfinite({value}) THEN 'overflow' END AS {name}"
+
+
+def long_reasons_sql(reasons: Iterable[str], source: str) -> str:
+    """Query with one row per reason that is not NULL: company_id, fiscal_year, code, reason."""
+    columns = ",\n    ".join(reasons)
     return (
         "SELECT company_id, fiscal_year, code, reason FROM (UNPIVOT (\n"
         f"SELECT company_id, fiscal_year,\n    {columns}\nFROM {source}\n)"
         " ON COLUMNS(* EXCLUDE (company_id, fiscal_year)) INTO NAME code VALUE reason)"
-    )
-
-
-def _reason_sql(ratio: Ratio) -> str:
-    missing = " ".join(_missing_sql(name) for name in inputs(ratio))
-    quotient = f"({ratio.numerator}) / nullif({ratio.denominator}, 0)"
-    return (
-        f"CASE {missing} WHEN ({ratio.denominator}) = 0 THEN 'zero denominator'"
-        f" WHEN NOT isfinite({quotient}) THEN 'overflow' END AS {ratio.code}"
     )
 
 
@@ -537,7 +556,7 @@ def reported_parts(name: str) -> tuple[str, ...]:
     derived = next((d for d in DERIVED if d.name == name), None)
     if derived is None:
         return (name,)
-    needed = [part for part in names_in(derived.definition, _KNOWN) if part not in derived.optional]
+    needed = [part for part in names_in(derived.definition, KNOWN) if part not in derived.optional]
     return tuple(dict.fromkeys(leaf for part in needed for leaf in reported_parts(part)))
 
 

@@ -1,6 +1,7 @@
 """Save and load the best model without pickle: `model/` with a checked manifest.
 
-`prepare.skops` holds imputer, limits, scaler and column choice; `learner.*` the classifier in its
+`prepare.skops` holds medians of sectors (where the model compares with them), imputer, limits,
+scaler and column choice; `learner.*` the classifier in its
 library's own format, scikit-learn's through skops; `model.json` what a reader of a prediction
 needs to know, and the hash of both files.
 """
@@ -28,7 +29,7 @@ from xgboost import XGBClassifier
 
 from models.evaluate import RunResult
 from models.learners import learner_named
-from models.panel import Floats, Panel
+from models.panel import Floats
 from warehouse.errors import InputError
 from warehouse.files import sha256_of
 
@@ -36,6 +37,7 @@ FORMAT = 1
 MANIFEST = "model.json"
 PREPARE = "prepare.skops"
 STEPS = ("impute", "winsorise", "scale", "select")
+RELATIVE_STEP = "relative"  # before these, where ratios are compared with their sector
 MAX_MANIFEST = 50 * 2**20
 MAX_FILE = 1024 * 2**20  # bytes, unpacked
 SECTOR_ROWS = 20  # a sector's median of fewer rows says little
@@ -44,6 +46,7 @@ AGAIN = "train again with `python -m models.train`"
 # All that a model file may hold beyond the types skops trusts itself.
 TRUSTED = (
     "models.learners.SoftmaxSVC",
+    "models.pipeline.SectorRelative",
     "models.pipeline.Select",
     "models.pipeline.Winsorizer",
     "numpy.dtype",
@@ -104,8 +107,13 @@ class BoosterClassifier:
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model: `prepare` turns raw features into columns that `learner` takes."""
+    """A loaded model: `prepare` turns `inputs` into columns that `learner` takes.
 
+    Inputs are the features themselves or, where some are relative to a sector, the others and the
+    keys of sector and year (`models.panel.sector_columns`).
+    """
+
+    inputs: tuple[str, ...]
     features: tuple[str, ...]
     selected: tuple[str, ...]
     classes: tuple[str, ...]
@@ -113,19 +121,29 @@ class Model:
     learner: Classifier
     manifest: dict[str, Any]
 
+    def values(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """All `features` of a frame with all `inputs`, NaN where missing, with its index."""
+        values = self._given(frame)
+        if self.inputs != self.features:
+            values = self.prepare.named_steps[RELATIVE_STEP].transform(values)
+        return pd.DataFrame(values, index=frame.index, columns=list(self.features))
+
     def columns(self, frame: pd.DataFrame) -> Floats:
-        """Prepared columns (`selected`) of a frame with all `features`, NaN where missing."""
-        absent = [name for name in self.features if name not in frame.columns]
+        """Prepared columns (`selected`) of a frame with all `inputs`, NaN where missing."""
+        return np.asarray(self.prepare.transform(self._given(frame)))
+
+    def _given(self, frame: pd.DataFrame) -> Floats:
+        absent = [name for name in self.inputs if name not in frame.columns]
         if absent:
             raise InputError(f"the model needs the column {absent[0]!r} ({len(absent)} are absent)")
         try:
-            values = frame[list(self.features)].astype("float64").to_numpy()
+            values = frame[list(self.inputs)].astype("float64").to_numpy()
         except (ValueError, TypeError) as error:
             raise InputError(f"a feature is not a number: {error}") from None
         rows, at = np.nonzero(np.isinf(values))
         if len(rows):
-            raise InputError(f"infinite value in {self.features[at[0]]!r}, row {rows[0] + 1}")
-        return np.asarray(self.prepare.transform(values))
+            raise InputError(f"infinite value in {self.inputs[at[0]]!r}, row {rows[0] + 1}")
+        return np.asarray(values, dtype=np.float64)
 
     def predict_proba(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Probability per class, one row per row of the frame, with its index."""
@@ -138,7 +156,7 @@ def save(directory: Path, result: RunResult, extra: Mapping[str, Any]) -> None:
     """Write the best model; `extra` may hold `label_rule` (text) and `macro` ({year: values})."""
     directory.mkdir(parents=True, exist_ok=True)
     steps = result.pipeline.named_steps
-    prepare = Pipeline([(name, steps[name]) for name in STEPS])
+    prepare = Pipeline([(name, steps[name]) for name in _steps(bool(result.panel.relative))])
     skops.io.dump(prepare, directory / PREPARE)
     kind = learner_named(result.best.learner).save
     learner_file = f"learner.{FORMATS[kind].suffix}"
@@ -152,6 +170,10 @@ def save(directory: Path, result: RunResult, extra: Mapping[str, Any]) -> None:
     (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
+def _steps(relative: bool) -> tuple[str, ...]:
+    return (RELATIVE_STEP, *STEPS) if relative else STEPS
+
+
 def load(directory: Path) -> Model:
     """Read a saved model; raise InputError that says what is wrong with it and what to do."""
     manifest = _manifest(directory)
@@ -160,10 +182,13 @@ def load(directory: Path) -> Model:
     _check_versions(manifest, NEEDED.get(kind, "catboost"), directory)
     prepare = _read_skops(directory / PREPARE)
     names = tuple(name for name, _ in prepare.steps) if isinstance(prepare, Pipeline) else ()
-    if names != STEPS:
+    features = tuple(manifest["features"])
+    inputs = tuple(manifest.get("inputs", features))
+    if names != _steps(inputs != features):
         raise InputError(f"{directory / PREPARE}: not the preparation of a model; {AGAIN}")
     model = Model(
-        tuple(manifest["features"]),
+        inputs,
+        features,
         tuple(manifest["selected"]),
         tuple(manifest["classes"]),
         prepare,
@@ -177,8 +202,10 @@ def load(directory: Path) -> Model:
 def _try(model: Model, directory: Path) -> None:
     """Score one row without values: the parts of a model must fit its manifest and each other."""
     try:
-        proba = model.predict_proba(pd.DataFrame(np.nan, [0], list(model.features)))
-        fits = model.prepare.named_steps["select"].mask_.sum() == len(model.selected)
+        nothing = pd.DataFrame(np.nan, [0], list(model.inputs))
+        proba = model.predict_proba(nothing)
+        fits = model.values(nothing).shape[1] == len(model.features)
+        fits &= model.prepare.named_steps["select"].mask_.sum() == len(model.selected)
     except Exception as error:
         raise InputError(
             f"{directory}: its parts do not fit each other ({type(error).__name__}); {AGAIN}"
@@ -207,6 +234,7 @@ def _facts(result: RunResult) -> dict[str, Any]:
         "protocol": result.plan.protocol.name,
         "grid": result.plan.grid,
         "seed": result.plan.seed,
+        "inputs": list(panel.inputs),
         "features": list(panel.features),
         "selected": result.selected,
         "classes": list(panel.classes),
@@ -216,13 +244,14 @@ def _facts(result: RunResult) -> dict[str, Any]:
         "rows": {"train": len(result.split.train), "test": len(result.split.test)},
         "versions": library_versions(),
         "metrics": metrics,
-        "medians": _medians(panel, result.split.train),
+        "medians": _medians(result),
     }
 
 
-def _medians(panel: Panel, train: Any) -> dict[str, Any]:
+def _medians(result: RunResult) -> dict[str, Any]:
     """Training medians of each feature, over all rows and per sector that has enough of them."""
-    rows = panel.X.iloc[train]
+    panel, train = result.panel, result.split.train
+    rows = _features(result).iloc[train]
     sectors = {}
     if panel.sector is not None:
         names = panel.sector[train]
@@ -230,6 +259,15 @@ def _medians(panel: Panel, train: Any) -> dict[str, Any]:
             if count >= SECTOR_ROWS:
                 sectors[str(sector)] = _median(rows[names == sector])
     return {"overall": _median(rows), "sectors": sectors}
+
+
+def _features(result: RunResult) -> pd.DataFrame:
+    """Every feature of the panel's rows, those relative to a sector included."""
+    panel = result.panel
+    if not panel.relative:
+        return panel.X
+    values = result.pipeline.named_steps[RELATIVE_STEP].transform(panel.X.to_numpy())
+    return pd.DataFrame(values, columns=list(panel.features))
 
 
 def _median(rows: pd.DataFrame) -> dict[str, float | None]:
@@ -267,8 +305,9 @@ def _check_fields(manifest: dict[str, Any], path: Path) -> None:
     for name, kind in FIELDS:
         if not isinstance(manifest.get(name), kind):
             raise InputError(f"{path}: {name!r} is missing or not a {kind.__name__}; {AGAIN}")
-    for name in ("features", "selected", "classes"):
-        if not all(isinstance(item, str) for item in manifest[name]):
+    for name in ("inputs", "features", "selected", "classes"):
+        named = manifest.get(name, [])  # models of before have no inputs
+        if not isinstance(named, list) or not all(isinstance(item, str) for item in named):
             raise InputError(f"{path}: {name!r} must hold texts; {AGAIN}")
     if not set(manifest["selected"]) <= set(manifest["features"]):
         raise InputError(f"{path}: a selected feature is not among the features; {AGAIN}")

@@ -173,7 +173,9 @@ def _confusion(y: Ints, proba: Floats) -> list[list[int]]:
 def _refit(panel: Panel, split: Split, plan: Plan, best: Cell) -> tuple[Any, tuple[str, ...]]:
     """Fit the winner as one plain pipeline and check that it says what was scored."""
     learner = learner_named(best.learner)
-    pipeline = build_pipeline(learner, best.params, best.selector, plan.seed, plan.device)
+    pipeline = build_pipeline(
+        learner, best.params, best.selector, plan.seed, plan.device, panel.relative_at
+    )
     values = panel.X.to_numpy()
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the same fit as before, judged by its figures

@@ -18,10 +18,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from features.macro import MACRO
 from features.ratios import RATIOS
+from features.scores import SCORES
+from features.trends import TRENDS
 from models.artifact import Model
-from models.panel import Floats
+from models.panel import RELATIVE, Floats
 
-FOCUS = "bankrupt"
+RISKS = {"bankrupt": "risk of bankruptcy", "fails": "risk of failure"}
 ORDERS = 4  # in which features are exchanged, each there and back
 BATCH = 50_000  # rows that a classifier is asked for at once
 LOG_ODDS = (
@@ -30,7 +32,13 @@ LOG_ODDS = (
     "CatBoostClassifier",
     "HistGradientBoostingClassifier",
 )
-NAMES: dict[str, str] = {r.code: r.name for r in RATIOS} | {m.code: m.name for m in MACRO}
+NAMES: dict[str, str] = (
+    {ratio.code: ratio.name for ratio in RATIOS}
+    | {series.code: series.name for series in MACRO}
+    | {f"{r.code}_{t.suffix}": f"{r.name}, {t.title}" for r in RATIOS for t in TRENDS}
+    | {score.code: score.title for score in SCORES}
+    | {"company_age": "years since incorporation"}
+)
 
 
 @dataclass(frozen=True)
@@ -64,17 +72,25 @@ class Reason:
         return f"{self.name} {value}{median} {way} the {self.risk}"
 
 
+def feature_name(code: str) -> str:
+    """Name of a feature in words: its code where it is one of an outside panel."""
+    if code.endswith(RELATIVE):
+        return f"{feature_name(code.removesuffix(RELATIVE))}, less the sector's median"
+    return NAMES.get(code, code)
+
+
 def risk_class(model: Model) -> int:
-    """Position of the class whose probability is the risk: bankrupt, else 1 of 0 and 1, else 0."""
-    if FOCUS in model.classes:
-        return model.classes.index(FOCUS)
+    """Position of the class whose probability is the risk: failure, else 1 of 0 and 1, else 0."""
+    for name in RISKS:
+        if name in model.classes:
+            return model.classes.index(name)
     return 1 if model.classes == ("0", "1") else 0
 
 
 def risk_words(model: Model) -> str:
     """What the reasons raise and lower."""
     name = model.classes[risk_class(model)]
-    return "risk of bankruptcy" if name == FOCUS else f"probability of class {name!r}"
+    return RISKS.get(name, f"probability of class {name!r}")
 
 
 def unit(model: Model) -> str:
@@ -162,7 +178,7 @@ def reasons(
 ) -> list[list[Reason]]:
     """The `most` largest reasons of each row, largest first; what moves nothing is no reason."""
     shares = contributions(model, frame)
-    values = frame[list(model.selected)].to_numpy(dtype=np.float64)
+    values = model.values(frame)[list(model.selected)].to_numpy(dtype=np.float64)
     return [
         [
             _reason(model, str(model.selected[k]), values[row, k], sectors[row], shares[row, k])
@@ -180,7 +196,7 @@ def _reason(
     own = medians["sectors"].get(sector, {}).get(feature)
     return Reason(
         feature,
-        NAMES.get(feature, feature),
+        feature_name(feature),
         None if np.isnan(value) else float(value),
         medians["overall"].get(feature) if own is None else own,
         None if own is None else sector,

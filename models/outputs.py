@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from features.audit_result import HEADINGS, Audit, audit_notes, lines
 from models import artifact
 from models.evaluate import RunResult
 from models.metrics import columns
@@ -49,7 +50,10 @@ def whole_folder(out: Path) -> Iterator[Path]:
 
 
 def write_run(out: Path, result: RunResult, facts: Mapping[str, Any]) -> None:
-    """Write all files of a run; `facts` gives `command`, `label_rule` and `macro`."""
+    """Write all files of a run.
+
+    `facts` gives `command`, `label_rule`, `macro` and, where one was made, `audit`.
+    """
     write_csv(result.leaderboard, out / "leaderboard.csv")
     write_csv(result.importance, out / "importance.csv")
     result.results.to_parquet(out / "results.parquet", index=False)
@@ -59,9 +63,23 @@ def write_run(out: Path, result: RunResult, facts: Mapping[str, Any]) -> None:
     _json(result.kept, out / "features_kept.json")
     _json(panel_summary(result.panel), out / "panel_summary.json")
     _json(_run_facts(result, facts), out / "run.json")
+    found = _audit(facts)
+    if found is not None:
+        _json(found.to_json(), out / "audit.json")
     extra = {"label_rule": facts["label_rule"], "macro": facts["macro"]}
     artifact.save(out / "model", result, extra)
     (out / "model_card.md").write_text(model_card(result, facts), encoding="utf-8")
+
+
+def _audit(facts: Mapping[str, Any]) -> Audit | None:
+    found: Audit | None = facts.get("audit")
+    return found
+
+
+def _notices(result: RunResult, facts: Mapping[str, Any]) -> list[str]:
+    """The run's notices and then the warnings of the leak audit, each once."""
+    found = _audit(facts)
+    return list(dict.fromkeys((*result.notices, *(found.warnings if found else ()))))
 
 
 def _json(value: object, path: Path) -> None:
@@ -114,7 +132,7 @@ def _run_facts(result: RunResult, facts: Mapping[str, Any]) -> dict[str, Any]:
         "best": {"learner": result.best.learner, "selector": result.best.selector},
         "command": facts["command"],
         "label_rule": facts["label_rule"],
-        "notices": result.notices,
+        "notices": _notices(result, facts),
         "failed": result.failed,
         "timings_seconds": {name: round(value, 3) for name, value in result.timings.items()},
         "versions": artifact.library_versions(),
@@ -148,8 +166,21 @@ def model_card(result: RunResult, facts: Mapping[str, Any]) -> str:
         cells=len(result.leaderboard),
         confusion=result.confusion[best.name],
         notices=result.notices,
+        audit=_audit_part(_audit(facts)),
         versions=artifact.library_versions(),
     )
+
+
+def _audit_part(found: Audit | None) -> dict[str, Any] | None:
+    """What the card says of the leak audit: headings, lines, notes and warnings."""
+    if found is None:
+        return None
+    return {
+        "headings": HEADINGS,
+        "lines": lines(found),
+        "notes": audit_notes(found),
+        "warnings": found.warnings,
+    }
 
 
 def _figures(result: RunResult) -> list[tuple[str, float, float, float]]:

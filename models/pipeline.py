@@ -1,5 +1,7 @@
 """Impute → winsorise → scale → select → SMOTE → learn, everything fitted on training rows only.
 
+Where asked, a step before all these compares ratios with their sector.
+
 The same steps exist twice on purpose: `build_pipeline` is the one imblearn Pipeline that is saved
 and tested; `prepare` and `fold_data` compute the parts before the learner once, for all learners.
 A test proves that both give the same probabilities.
@@ -11,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import Pipeline
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
@@ -23,6 +27,94 @@ from models.selectors import Mask, selector_named
 
 NEIGHBOURS = 5
 TAIL = 0.01
+LEAST_VALUES = 5  # that a median of a sector rests on
+SPAN = 20_000  # years, counted from -10,000: sector key times this, plus the year, is one number
+
+Yearly = tuple[Floats, Floats, Floats]
+
+
+class SectorRelative(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Add each ratio's difference from the median of its sector in that year.
+
+    Medians are of training rows, and each must rest on 5 values of that ratio. The first of these
+    that is there is taken:
+
+    1. that of the sector in the year; where no training row is of the year, that of the sector in
+       the latest training year before it;
+    2. that of the sector over all training years;
+    3. that of all sectors in the year; where no training row is of it, in the latest year before.
+
+    Where none is there, or the ratio is missing, the difference is NaN. Rows of no known sector
+    (key NaN) count for the third alone.
+
+    Args:
+        columns: positions of the ratios. The last two columns of the rows are the sector's key
+            and the year; they give way to the differences, in the order of `columns`.
+    """
+
+    def __init__(self, columns: tuple[int, ...] = ()) -> None:
+        self.columns = columns
+
+    def fit(self, X: Floats, y: Ints | None = None) -> SectorRelative:
+        """Learn the medians."""
+        values, sector, year = self._parts(X)
+        known = ~np.isnan(sector)
+        self.years_ = np.unique(year[~np.isnan(year)])
+        self.sector_year_ = _yearly(values[known], sector[known], year[known])
+        self.sector_ = _medians(values[known], sector[known])
+        self.year_ = _yearly(values, np.zeros(len(values)), year)
+        return self
+
+    def transform(self, X: Floats) -> Floats:
+        """Return the rows without the two keys and with the differences."""
+        values, sector, year = self._parts(X)
+        median = _of_year(self.sector_year_, sector, year, self.years_)
+        for other in (
+            _found(*self.sector_, sector),
+            _of_year(self.year_, np.zeros(len(values)), year, self.years_),
+        ):
+            median = np.where(np.isnan(median), other, median)
+        return np.hstack([X[:, :-2], values - median])
+
+    def _parts(self, X: Floats) -> tuple[Floats, Floats, Floats]:
+        return X[:, list(self.columns)], X[:, -2], X[:, -1]
+
+
+def _medians(values: Floats, keys: Floats) -> tuple[Floats, Floats]:
+    """The distinct keys in order, and of each the medians of the columns: NaN of few values."""
+    groups = pd.DataFrame(values).groupby(keys)
+    medians = groups.median().where(groups.count() >= LEAST_VALUES)
+    return medians.index.to_numpy(dtype=np.float64), medians.to_numpy(dtype=np.float64)
+
+
+def _yearly(values: Floats, sector: Floats, year: Floats) -> Yearly:
+    """Keys of sector and year in order, their medians, and the latest medians up to that year."""
+    keys, medians = _medians(values, _pair(sector, year))
+    latest = pd.DataFrame(medians).groupby(keys // SPAN).ffill()
+    return keys, medians, latest.to_numpy(dtype=np.float64)
+
+
+def _pair(sector: Floats, year: Floats) -> Floats:
+    return sector * SPAN + (year + SPAN / 2)
+
+
+def _found(keys: Floats, table: Floats, wanted: Floats) -> Floats:
+    """The row of the table for each key that is wanted, NaN where there is none."""
+    return _rows(table, np.searchsorted(keys, wanted), np.isin(wanted, keys))
+
+
+def _of_year(yearly: Yearly, sector: Floats, year: Floats, years: Floats) -> Floats:
+    """Medians of the year or, where it is not among `years`, of the latest year before it."""
+    keys, medians, latest = yearly
+    wanted = _pair(sector, year)
+    before = np.searchsorted(keys, wanted, side="right") - 1
+    same = (before >= 0) & (np.append(keys, np.nan)[before] // SPAN == sector) & ~np.isnan(wanted)
+    earlier = _rows(latest, before, same)
+    return np.where(np.isin(year, years)[:, None], _found(keys, medians, wanted), earlier)
+
+
+def _rows(table: Floats, at: Ints, there: NDArray[np.bool_]) -> Floats:
+    return np.vstack([table, np.full(table.shape[1], np.nan)])[np.where(there, at, len(table))]
 
 
 class Winsorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -91,11 +183,21 @@ def balance_notes(counts: Ints) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def build_pipeline(learner: Learner, params: Params, selector: str, seed: int, device: str) -> Any:
-    """Return the whole unfitted pipeline; SMOTE acts in `fit` and never on rows to be scored."""
+def build_pipeline(
+    learner: Learner,
+    params: Params,
+    selector: str,
+    seed: int,
+    device: str,
+    relative_at: tuple[int, ...] = (),
+) -> Any:
+    """Return the whole unfitted pipeline; SMOTE acts in `fit` and never on rows to be scored.
+
+    `relative_at` are the positions of ratios to compare with their sector, as the panel has them.
+    """
     return Pipeline(
         [
-            *_preparation(),
+            *_preparation(relative_at),
             ("select", Select(selector, seed)),
             ("balance", Balance(seed)),
             ("learn", learner.build(params, seed, device)),
@@ -103,8 +205,10 @@ def build_pipeline(learner: Learner, params: Params, selector: str, seed: int, d
     )
 
 
-def _preparation() -> list[tuple[str, Any]]:
+def _preparation(relative_at: tuple[int, ...]) -> list[tuple[str, Any]]:
+    relative = [("relative", SectorRelative(relative_at))] if relative_at else []
     return [
+        *relative,
         ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
         ("winsorise", Winsorizer()),
         ("scale", StandardScaler()),
@@ -135,7 +239,7 @@ class FoldData:
 def prepare(panel: Panel, fit: Ints, stop: Ints, score: Ints) -> Prepared:
     """Impute, winsorise and scale; every statistic comes from the `fit` rows alone."""
     values = panel.X.to_numpy()
-    steps = Pipeline(_preparation()).fit(values[fit])
+    steps = Pipeline(_preparation(panel.relative_at)).fit(values[fit])
     return Prepared(
         (steps.transform(values[fit]), panel.y[fit]),
         (steps.transform(values[stop]), panel.y[stop]) if len(stop) else None,

@@ -19,13 +19,15 @@ from rich.text import Text
 
 from models import artifact
 from models.artifact import Model
-from models.explain import NAMES, risk_class, risk_words, unit
+from models.explain import feature_name, risk_class, risk_words, unit
 from models.scoring import SCHEMA, Scored, ScoredCompany, ScoredYear, file_warehouse, score
 from warehouse import store
 from warehouse.console import console
 from warehouse.errors import InputError, exits_with_2, printable
 from warehouse.exports import csv_safe
 from warehouse.files import write_whole
+
+MOST_CODES = 62  # listed for one reason: all ratios, and no more of what is made of them
 
 EPILOG = """\b
 Examples:
@@ -176,11 +178,16 @@ def _gaps(company: ScoredCompany) -> Text:
     by_reason: dict[str, list[str]] = {}
     for gap in company.years[-1].missing:
         by_reason.setdefault(gap.reason, []).append(gap.feature)
-    lines = [f"  {reason}: {', '.join(codes)}" for reason, codes in by_reason.items()]
+    lines = [f"  {reason}: {_listed(codes)}" for reason, codes in by_reason.items()]
     if not lines:
         return Text("Nothing was missing.\n")
     head = f"Not computed for {company.years[-1].fiscal_year_end}; training medians stand in:"
     return Text("\n".join([head, *lines]) + "\n")
+
+
+def _listed(codes: list[str]) -> str:
+    more = len(codes) - MOST_CODES
+    return ", ".join(codes[:MOST_CODES]) + (f" and {more} more" if more > 0 else "")
 
 
 def as_json(scored: Scored, model: Model) -> str:
@@ -204,7 +211,7 @@ def _company_facts(company: ScoredCompany) -> dict[str, Any]:
     for year, given in zip(company.years, facts["years"], strict=True):
         given["few_ratios"] = year.few_ratios
         for gap in given["missing"]:
-            gap["name"] = NAMES[gap["feature"]]
+            gap["name"] = feature_name(gap["feature"])
         for reason, said in zip(year.reasons, given["reasons"], strict=True):
             said["words"] = reason.words()
     return facts
@@ -244,7 +251,11 @@ def as_html(scored: Scored, model: Model) -> str:
     template = Path(__file__).with_name("score.html.jinja").read_text(encoding="utf-8")
     page = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True)
     return page.from_string(template).render(
-        scored=scored, model=model, names=NAMES, risk=risk_words(model), caption=_caption
+        scored=scored,
+        model=model,
+        feature_name=feature_name,
+        risk=risk_words(model),
+        caption=_caption,
     )
 
 

@@ -9,13 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 
-from features.dataset import features_sql, materialise
+from features.cin import cin_reasons_sql
+from features.dataset import Features, feature_names, features_sql, materialise
 from features.macro import MACRO
-from features.ratios import RATIOS, reasons_sql
+from features.ratios import RATIOS, ratios_sql, reasons_sql
+from features.scores import score_reasons_sql
+from features.trends import trend_reasons_sql
 from models.artifact import Model
 from models.explain import Reason, reasons
+from models.panel import (
+    LEVELS,
+    RELATIVE,
+    SECTOR_KEY,
+    YEAR_KEY,
+    sector_columns,
+)
 from warehouse import importers, store
 from warehouse.errors import InputError
 
@@ -96,40 +107,49 @@ def score(
     Raises:
         InputError: the model needs other features, no such company, or no company can be scored.
     """
-    _require_known_features(model)
+    level = _level(model)
     materialise(connection)
-    rows = _rows(connection, company)
+    rows = _rows(connection, company, level)
     refused = _refused(rows)
     rows = rows[~rows["is_financial"].astype(bool)].reset_index(drop=True)
     if rows.empty:
         raise InputError("; ".join(refused) or _nothing(company))
     notices = _fill_macro(rows, model)
+    rows = rows.assign(**sector_columns(rows["sector"], rows["fiscal_year"]))
     proba = model.predict_proba(rows)
     sectors = [None if pd.isna(sector) else str(sector) for sector in rows["sector"]]
     why = reasons(model, rows, sectors, most_reasons) if most_reasons else [[] for _ in sectors]
-    missing = _missing(connection, rows)
-    years = [
-        _year(rows.iloc[i], proba.iloc[i], why[i], missing, model.features)
-        for i in range(len(rows))
-    ]
-    return Scored(_companies(rows, years), refused, notices + _simulated(model))
+    gaps = _gaps(model.values(rows).isna(), rows, _missing(connection, rows, level))
+    years = [_year(rows.iloc[i], proba.iloc[i], why[i], gaps[i]) for i in range(len(rows))]
+    notices += _sectorless(rows, model) + _simulated(model)
+    return Scored(_companies(rows, years), refused, notices)
 
 
-def _require_known_features(model: Model) -> None:
-    known = {r.code for r in RATIOS} | {m.code for m in MACRO}
-    other = [name for name in model.features if name not in known]
-    if other:
-        raise InputError(
-            f"the model was trained on columns that statements do not give ({', '.join(other[:3])}"
-            f"{', ...' if len(other) > 3 else ''}); name a model trained on X1 to X66 with --model"
-        )
+def _level(model: Model) -> Features:
+    """The smallest set of features that holds all that the model takes.
+
+    Raises:
+        InputError: the model takes what statements do not give.
+    """
+    wanted = set(model.inputs) - {SECTOR_KEY, YEAR_KEY}
+    for level in LEVELS:
+        if wanted <= set(feature_names(level)):
+            return level
+    known = set(feature_names(LEVELS[-1]))
+    other = [name for name in model.inputs if name in wanted - known]
+    raise InputError(
+        f"the model was trained on columns that statements do not give ({', '.join(other[:3])}"
+        f"{', ...' if len(other) > 3 else ''}); name a model trained on X1 to X66 with --model"
+    )
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, company: str | None) -> pd.DataFrame:
+def _rows(
+    connection: duckdb.DuckDBPyConnection, company: str | None, level: Features
+) -> pd.DataFrame:
     wanted = company
     if company is not None:
         wanted = _company_id(connection, company)
-    query = f"{features_sql()} WHERE $company IS NULL OR r.company_id = $company"
+    query = f"{features_sql(features=level)} WHERE $company IS NULL OR r.company_id = $company"
     order = " ORDER BY r.company_id, r.fiscal_year"
     return connection.execute(query + order, {"company": wanted}).fetch_df()
 
@@ -181,6 +201,17 @@ def _fill_macro(rows: pd.DataFrame, model: Model) -> tuple[str, ...]:
     return (f"macro values missing for {years}: the training median stands in for them",)
 
 
+def _sectorless(rows: pd.DataFrame, model: Model) -> tuple[str, ...]:
+    """Say whose ratios are compared with all sectors, where the model compares with the own one."""
+    if SECTOR_KEY not in model.inputs:
+        return ()
+    named = rows.loc[rows[SECTOR_KEY].isna(), "company_id"].drop_duplicates()
+    if named.empty:
+        return ()
+    listed = ", ".join(named[:5]) + (", …" if len(named) > 5 else "")
+    return (f"no sector is known of {listed}: compared with the medians of all sectors",)
+
+
 def _simulated(model: Model) -> tuple[str, ...]:
     if not model.manifest["simulated"]:
         return ()
@@ -191,36 +222,60 @@ def _simulated(model: Model) -> tuple[str, ...]:
 
 
 def _missing(
-    connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame
+    connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame, level: Features
 ) -> dict[tuple[str, int, str], str]:
-    companies = sorted(set(rows["company_id"]))
+    """Why features are missing, by company, year and code."""
     found = connection.execute(
-        f"SELECT * FROM ({reasons_sql('yearly')}) WHERE company_id IN (SELECT unnest($ids))",
-        {"ids": companies},
+        f"SELECT * FROM ({_reasons_sql(level)}) WHERE company_id IN (SELECT unnest($ids))",
+        {"ids": sorted(set(rows["company_id"]))},
     ).fetchall()
     return {(company, int(year), code): reason for company, year, code, reason in found}
 
 
+def _reasons_sql(level: Features) -> str:
+    """Query with one row per NULL feature of `features_sql`, but for macro values."""
+    queries = [reasons_sql("yearly")]
+    if level != "base":
+        queries.append(trend_reasons_sql(f"({ratios_sql('yearly')})"))
+    if level == "all":
+        numbers = (
+            "(SELECT company_id, fiscal_year, cin FROM yearly JOIN company USING (company_id))"
+        )
+        queries += [score_reasons_sql("yearly"), cin_reasons_sql(numbers)]
+    return " UNION ALL ".join(f"FROM ({query})" for query in queries)
+
+
+def _gaps(
+    absent: pd.DataFrame, rows: pd.DataFrame, reasons: dict[tuple[str, int, str], str]
+) -> list[tuple[Missing, ...]]:
+    """Of each row the features that are missing, and why."""
+    years = zip(rows["company_id"], rows["fiscal_year"], strict=True)
+    names = np.array(absent.columns, dtype=object)
+    return [
+        tuple(Missing(name, _reason(reasons, str(company), int(year), name)) for name in names[gap])
+        for (company, year), gap in zip(years, absent.to_numpy(), strict=True)
+    ]
+
+
+def _reason(reasons: dict[tuple[str, int, str], str], company: str, year: int, feature: str) -> str:
+    found = reasons.get((company, year, feature.removesuffix(RELATIVE)))
+    if found is not None:
+        return found
+    if feature.endswith(RELATIVE):
+        return "no median of the sector or the year"
+    return "no macro value"
+
+
 def _year(
-    row: pd.Series[Any],
-    proba: pd.Series[float],
-    why: list[Reason],
-    missing: dict[tuple[str, int, str], str],
-    features: tuple[str, ...],
+    row: pd.Series[Any], proba: pd.Series[float], why: list[Reason], missing: tuple[Missing, ...]
 ) -> ScoredYear:
-    company, year = str(row["company_id"]), int(row["fiscal_year"])
-    absent = tuple(
-        Missing(name, missing.get((company, year, name), "no macro value"))
-        for name in features
-        if pd.isna(row[name])
-    )
     return ScoredYear(
-        year,
+        int(row["fiscal_year"]),
         str(pd.Timestamp(row["fiscal_year_end"]).date()),
         str(row["basis"]),
         {str(name): float(value) for name, value in proba.items()},
         str(proba.idxmax()),
-        absent,
+        missing,
         tuple(row["proxies"].split(", ")) if isinstance(row["proxies"], str) else (),
         int(row["failed_checks"]),
         tuple(why),

@@ -7,18 +7,32 @@ import os
 import shlex
 import signal
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
+import pandas as pd
+from rich.console import Console
 from rich.table import Table
 
-from features.dataset import training_data
+from features.audit import audit
+from features.audit_result import Audit, audit_table
+from features.columns import COLUMNS
+from features.dataset import Features, training_data
 from models.evaluate import RunResult, run
 from models.learners import DEFAULT_LEARNERS, LEARNERS, learner_named, resolve_device
 from models.outputs import refuse_used, whole_folder, write_run
-from models.panel import Panel, panel_from_frame, read_panel
+from models.panel import (
+    LEVELS,
+    SECTOR_KEY,
+    Panel,
+    panel_from_frame,
+    read_panel,
+    with_sector_relative,
+)
 from models.protocols import PROTOCOLS
 from models.search import FOLDS
 from models.selectors import SELECTORS, selector_named
@@ -33,6 +47,7 @@ Examples:
   python -m models.train --panel panel.parquet --jobs 2
   python -m models.train --panel ratios.csv --label status --group firm --time year
   python -m models.train --learners xgboost,lr --selectors all,rf --grid full
+  python -m models.train --features all --label fails_within_2y --protocol time
 
 \b
 Exit codes: 0 done, 1 done but some learners failed (named), 2 wrong use or bad input.
@@ -45,6 +60,21 @@ Exit codes: 0 done, 1 done but some learners failed (named), 2 wrong use or bad 
 @click.option("--label", default="label", show_default=True, help="Column with the class.")
 @click.option("--group", default="company_id", show_default=True, help="Column with the company.")
 @click.option("--time", "time_", default="fiscal_year", show_default=True, help="Column of years.")
+@click.option(
+    "--features",
+    type=click.Choice(LEVELS),
+    default=LEVELS[0],
+    show_default=True,
+    help="Columns of a panel made here: base: X1 to X66; trend: their change and spread over years"
+    " too; all: known scores, company age and --sector-relative too.",
+)
+@click.option(
+    "--sector-relative/--no-sector-relative",
+    "relative",
+    default=None,
+    help="Add each ratio's difference from its sector's median of the year, by training rows."
+    "  [default: with --features all]",
+)
 @click.option(
     "--protocol",
     type=click.Choice([p.name for p in PROTOCOLS]),
@@ -78,6 +108,13 @@ Exit codes: 0 done, 1 done but some learners failed (named), 2 wrong use or bad 
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes.  [default: number of cores]")
 @click.option("--engine", default="local", show_default=True, help="Where fits run: local.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option(
+    "--audit/--no-audit",
+    "audited",
+    default=True,
+    show_default=True,
+    help="Say what gives classes away without any accounts: missing values, year, source, size.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="New folder.  [default: data/runs/…]")
 @click.option(
     "--top", type=click.IntRange(min=1), default=10, show_default=True, help="Rows shown."
@@ -89,6 +126,8 @@ def main(
     label: str,
     group: str,
     time_: str,
+    features: Features,
+    relative: bool | None,
     protocol: str,
     cut: int | None,
     learners: str,
@@ -98,6 +137,7 @@ def main(
     jobs: int | None,
     engine: str,
     seed: int,
+    audited: bool,
     out: Path | None,
     top: int,
 ) -> None:
@@ -107,36 +147,59 @@ def main(
     every output says so.
     """
     _check_engine(engine)
+    _check_panel(panel, db, features)
     if cut is not None and protocol != "time":
         raise InputError(f"--cut is for --protocol time, not {protocol}")
-    if panel is not None and db is not None:
-        raise InputError("--panel and --db exclude each other")
     chosen = tuple(learner_named(name).name for name in _names(learners, "--learners"))
     selections = tuple(selector_named(name).name for name in _names(selectors, "--selectors"))
     device = resolve_device(device)
     out = out or _default_out()
     refuse_used(out)
-    data, label_rule = _panel(panel, db, label, group, time_, seed)
-    jobs = jobs or os.cpu_count() or 1
+    columns = Columns(label, group, time_)
+    data, label_rule = _panel(panel, db, columns, features, seed)
+    if features == "all" if relative is None else relative:
+        data = with_sector_relative(data)
+    found = _audit(data, columns, seed) if audited else None
     facts = {
         "command": shlex.join(["python", "-m", "models.train", *sys.argv[1:]]),
         "label_rule": label_rule,
         "macro": _macro(data),
+        "audit": found,
     }
     with whole_folder(out) as folder:
+        jobs = jobs or os.cpu_count() or 1
         result = run(data, protocol, chosen, selections, grid, seed, jobs, device, cut)
         write_run(folder, result, facts)
     failed = (*result.failed, *_write_report(out))
-    show(result, out, top)
+    show(result, out, top, found)
     for failure in failed:
         print(f"failed: {failure}", file=sys.stderr)
     if failed:
         raise SystemExit(1)
 
 
+@dataclass(frozen=True)
+class Columns:
+    """Names of a panel's columns: the class, the company and the year."""
+
+    label: str
+    group: str
+    time: str
+
+
 def _check_engine(engine: str) -> None:
     if engine != "local":
         raise InputError(f"--engine {engine}: only `local` is built so far")
+
+
+def _check_panel(panel: Path | None, db: Path | None, features: Features) -> None:
+    if panel is not None and db is not None:
+        raise InputError("--panel and --db exclude each other")
+    if panel is not None and features != LEVELS[0]:
+        raise InputError(
+            f"--features {features} is for a panel made here: {panel.name} has the columns that it"
+            f" has; make one with: python -m features --features {features}"
+        )
 
 
 def _names(listed: str, option: str) -> tuple[str, ...]:
@@ -151,14 +214,40 @@ def _default_out() -> Path:
 
 
 def _panel(
-    path: Path | None, db: Path | None, label: str, group: str, time: str, seed: int
+    path: Path | None, db: Path | None, columns: Columns, features: Features, seed: int
 ) -> tuple[Panel, str]:
     """Return the panel and a line on where its labels come from."""
+    names = (columns.label, columns.group, columns.time)
     if path is not None:
-        return read_panel(path, label, group, time), f"as given in column {label!r} of {path.name}"
-    training = training_data(db, seed)
-    data = panel_from_frame(training.frame, label, group, time, source=training.description)
-    return data, training.label_rule
+        return read_panel(path, *names), f"as given in column {columns.label!r} of {path.name}"
+    training = training_data(db, seed, features=features)
+    data = panel_from_frame(training.frame, *names, source=training.description)
+    return data, _label_rule(columns.label, training.label_rule)
+
+
+def _label_rule(label: str, rule: str) -> str:
+    """The rule of `label` itself; of another column what it means."""
+    meanings = {column.name: column.meaning for column in COLUMNS if column.role == "label"}
+    if label == "label" or label not in meanings:
+        return rule
+    return f"{label}: {meanings[label]}"
+
+
+def _audit(panel: Panel, columns: Columns, seed: int) -> Audit:
+    """What gives the classes of the panel away, by the columns that it has.
+
+    Where ratios are compared with their sector, a model can read whose sector is not known: then
+    the audit sees it too, as one more value that may be missing.
+    """
+    given: dict[str, Any] = {columns.label: np.array(panel.classes, dtype=object)[panel.y]}
+    if panel.groups is not None:
+        given[columns.group] = panel.groups
+    if panel.relative:
+        given[SECTOR_KEY] = panel.X[SECTOR_KEY] * 0
+    frame = pd.concat([panel.X[list(panel.own)], panel.details], axis=1).assign(**given)
+    features = panel.own + ((SECTOR_KEY,) if panel.relative else ())
+    names = {"label": columns.label, "group": columns.group, "time": columns.time}
+    return audit(frame, features, **names, seed=seed)
 
 
 def _macro(panel: Panel) -> dict[str, list[float | None]]:
@@ -186,14 +275,16 @@ def _write_report(out: Path) -> tuple[str, ...]:
     return ()
 
 
-def show(result: RunResult, out: Path, top: int) -> None:
-    """Print the head of the leaderboard, notices and where the files are."""
+def show(result: RunResult, out: Path, top: int, audit: Audit | None) -> None:
+    """Print the head of the leaderboard, the audit, notices and where the files are."""
     screen = console()
     kind = "SIMULATED companies" if result.panel.simulated else result.panel.source
     table = Table(
         title=f"{kind}, protocol {result.plan.protocol.name}, {len(result.split.test)} test rows"
     )
-    for name in ("#", "learner", "selector", "features", *SHOWN, "fit s"):
+    focus = result.panel.classes[result.panel.focus]
+    shown = (f"pr_auc_{focus}" if name == "pr_auc_bankrupt" else name for name in SHOWN)
+    for name in ("#", "learner", "selector", "features", *shown, "fit s"):
         table.add_column(name, justify="left" if name in ("learner", "selector") else "right")
     for row in result.leaderboard.head(top).to_dict("records"):
         figures = [f"{row[name]:.3f}" for name in SHOWN]
@@ -201,11 +292,23 @@ def show(result: RunResult, out: Path, top: int) -> None:
         head = (str(row["rank"]), str(row["learner"]), str(row["selector"]), str(row["n_features"]))
         table.add_row(*head, *figures, f"{row['fit_seconds']:.1f}")
     screen.print(table)
+    _show_audit(screen, audit)
     for notice in result.notices:
         screen.print(f"note: {notice}")
     if len(result.leaderboard) > 1:
         screen.print("note: ranks are picked on the test rows, so figures of rank 1 are optimistic")
     screen.print(f"files: {out}", soft_wrap=True)
+
+
+def _show_audit(screen: Console, audit: Audit | None) -> None:
+    if audit is None:
+        screen.print("note: no leak audit was made (--no-audit)")
+        return
+    screen.print(audit_table(audit))
+    for warning in audit.warnings:
+        screen.print(f"warning: {warning}")
+    for note in audit.notes:
+        screen.print(f"note: leak audit: {note}")
 
 
 if __name__ == "__main__":

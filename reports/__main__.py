@@ -6,8 +6,13 @@ from pathlib import Path
 
 import click
 
+from features import dataset
+from features.dataset import PanelRule
 from reports import docs
+from reports.data import write_data_report
 from reports.run import write_report
+from warehouse import store
+from warehouse.console import year_range
 from warehouse.errors import InputError, exits_with_2
 
 EPILOG = """\b
@@ -15,6 +20,7 @@ Examples:
   python -m reports
   python -m reports --check
   python -m reports --run data/runs/2024-05-01T093000Z
+  python -m reports --data data/report --db india.duckdb --years 2010-2024
 
 \b
 Exit codes: 0 done, 1 with --check some docs are stale (named), 2 wrong use or bad input.
@@ -30,9 +36,29 @@ Exit codes: 0 done, 1 with --check some docs are stale (named), 2 wrong use or b
     "--docs", "folder", type=click.Path(path_type=Path), default=Path("docs"), show_default=True,
     help="Folder of the generated docs.",
 )  # fmt: skip
+@click.option(
+    "--data", type=click.Path(path_type=Path),
+    help="Write a report on the data set of the warehouse into this folder.",
+)  # fmt: skip
+@click.option("--db", type=click.Path(path_type=Path), help="Warehouse file (--data).")
+@click.option("--demo", is_flag=True, help="Simulated companies instead of a warehouse (--data).")
+@click.option(
+    "--years", default="1980-2100", callback=year_range, help="Fiscal years, as 2010-2023 (--data)."
+)
 @exits_with_2
-def main(check: bool, run: Path | None, folder: Path) -> None:
-    """Generate the reference docs from the program's tables, or render a run's report."""
+def main(
+    check: bool,
+    run: Path | None,
+    folder: Path,
+    data: Path | None,
+    db: Path | None,
+    demo: bool,
+    years: tuple[int, int],
+) -> None:
+    """Generate the reference docs, render a run's report, or report on a data set."""
+    if data is not None:
+        _report_on(data, db, demo, years)
+        return
     if run is not None:
         if check:
             raise InputError("--run and --check exclude each other")
@@ -45,7 +71,20 @@ def main(check: bool, run: Path | None, folder: Path) -> None:
     written = docs.write(folder)
     for path in written:
         click.echo(f"{path}: written")
-    click.echo(f"{folder}: {len(docs.DOCS)} files, {len(docs.DOCS) - len(written)} as they were")
+    count = len(docs.files())
+    click.echo(f"{folder}: {count} files, {count - len(written)} as they were")
+
+
+def _report_on(out: Path, db: Path | None, demo: bool, years: tuple[int, int]) -> None:
+    if demo and db is not None:
+        raise InputError("--db and --demo exclude each other: name one")
+    command = "python -m reports --data DIR"
+    command += " --demo" if demo else " --db FILE" if db is not None else ""
+    command += f" --years {years[0]}-{years[1]}" if years != (1980, 2100) else ""
+    name = "demo universe: SIMULATED companies" if demo else store.warehouse_path(db).name
+    with dataset.demo_warehouse() if demo else store.connect(db) as connection:
+        write_data_report(connection, out, PanelRule(years=years), name, command)
+    click.echo(f"{out / 'data_report.html'}: written, with data_report.md and figures/ beside it")
 
 
 def _check(folder: Path) -> None:
@@ -54,7 +93,7 @@ def _check(folder: Path) -> None:
         click.echo(f"{path}: stale; run python -m reports", err=True)
     if paths:
         raise SystemExit(1)
-    click.echo(f"{folder}: {len(docs.DOCS)} files, all as the tables say")
+    click.echo(f"{folder}: {len(docs.files())} files, all as the tables say")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
@@ -17,7 +17,17 @@ from models.learners import LEARNERS, Params
 from models.metrics import METRICS, RESAMPLES
 from models.protocols import PROTOCOLS
 from models.selectors import SELECTORS
-from reports.grid import Column, escape, markdown_table
+from reports import (
+    datasheet,
+    dictionary_page,
+    fusion_page,
+    known_faults,
+    scores_page,
+    timelines,
+)
+from reports.grid import escape
+from reports.pieces import code, codes
+from reports.pieces import table as md_table
 from reports.words import MEANING
 from scraping.hosts import HOSTS
 from scraping.load import modules
@@ -43,62 +53,65 @@ STATEMENTS = {
 }
 
 
+def _none() -> dict[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Doc:
-    """One generated file: its title and the Markdown under it."""
+    """One generated page: its title, the Markdown under it, and pictures that lie beside it.
+
+    `pictures` gives SVG by the names of the files.
+    """
 
     file: str
     title: str
     body: Callable[[], str] = field(repr=False)
+    pictures: Callable[[], dict[str, str]] = field(default=_none, repr=False)
 
     @property
     def text(self) -> str:
-        """The whole file."""
+        """The whole page."""
         return f"{FIRST_LINE}\n\n# {self.title}\n\n{self.body().strip()}\n"
+
+
+def files() -> dict[str, str]:
+    """Every generated file, pages and pictures, by its name."""
+    pages = {doc.file: doc.text for doc in DOCS}
+    return pages | {name: svg for doc in DOCS for name, svg in doc.pictures().items()}
 
 
 def stale(folder: Path) -> list[Path]:
     """Files that are absent or differ from what the tables give now."""
-    texts = {folder / doc.file: doc.text for doc in DOCS}
-    return [path for path, text in texts.items() if not path.is_file() or _read(path) != text]
+    return [path for path, _ in _stale(folder)]
 
 
 def write(folder: Path) -> list[Path]:
     """Write the files that are stale and return them."""
-    texts = {folder / doc.file: doc.text for doc in DOCS}
-    paths = stale(folder)
+    differ = _stale(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in paths:
-            path.write_text(texts[path], encoding="utf-8", newline="\n")
+        for path, text in differ:
+            path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise InputError(f"{folder}: the docs cannot be written ({error.strerror})") from None
-    return paths
+    return [path for path, _ in differ]
+
+
+def _stale(folder: Path) -> list[tuple[Path, str]]:
+    texts = [(folder / name, text) for name, text in files().items()]
+    return [(path, text) for path, text in texts if not path.is_file() or _read(path) != text]
 
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _table(head: str, rows: Iterable[tuple[str, ...]]) -> str:
-    """A table of ready Markdown cells; a heading that ends in `#` is set to the right."""
-    columns = tuple(Column(name.rstrip("#"), name.endswith("#")) for name in head.split("|"))
-    return markdown_table(columns, tuple(rows))
-
-
-def _code(text: str) -> str:
-    return f"`{text}`".replace("|", "\\|") if text else ""
-
-
-def _codes(names: Iterable[str]) -> str:
-    return ", ".join(_code(name) for name in names)
-
-
 def _ratios() -> str:
     rows = (
         (
             *(ratio.code, escape(ratio.name), ratio.category, escape(ratio.printed)),
-            *(_code(ratio.numerator), _code(ratio.denominator)),
+            *(code(ratio.numerator), code(ratio.denominator)),
             *(f"{ratio.example:.12g}", escape(ratio.references)),
         )
         for ratio in RATIOS
@@ -107,13 +120,13 @@ def _ratios() -> str:
     return f"""The formulas are those of Chaithra, Sharma and Mohan, "Machine Learning Solutions for
 Predicting Bankruptcy in Indian Firms" (ICPR 2024), Table 2; the references are the works that the
 paper cites for each. Numerator and denominator are arithmetic over the items of
-[items.md](items.md); `prev_` is the year before. The worked example was worked by hand for one
+[items.md](items.md); `prev_` is the period before. The worked example was worked by hand for one
 company.
 
 A ratio is NULL, never 0, where an item is missing, the denominator is zero or the result is not
 finite. A negative denominator stays. X63 to X66 are in [macro.md](macro.md).
 
-{_table(head, rows)}"""
+{md_table(head, rows)}"""
 
 
 def _items() -> str:
@@ -121,29 +134,29 @@ def _items() -> str:
         "Every amount in the warehouse is in INR crore (1 crore = 10,000,000 rupees).",
         *(_of_statement(statement, title) for statement, title in STATEMENTS.items()),
         _derived(),
-        "## Of the year before\n\n"
+        "## Of the period before\n\n"
         + "\n".join(
-            f"- {_code('prev_' + name)}: {_code(name)} of the year before" for name in PREVIOUS
+            f"- {code('prev_' + name)}: {code(name)} of the period before" for name in PREVIOUS
         )
-        + "\n\nNULL where that year is missing.",
+        + "\n\nThat is the period that ends where this one begins; NULL where there is none.",
         "## Units of amounts\n\n"
-        + _table("unit|in one crore#", ((u.name, f"{u.per_crore:,.0f}") for u in UNITS)),
+        + md_table("unit|in one crore#", ((u.name, f"{u.per_crore:,.0f}") for u in UNITS)),
     ]
     return "\n\n".join(parts)
 
 
 def _of_statement(statement: str, title: str) -> str:
     rows = (
-        (_code(item.name), escape(item.description), "yes" if item.may_be_negative else "")
+        (code(item.name), escape(item.description), "yes" if item.may_be_negative else "")
         for item in ITEMS
         if item.statement == statement
     )
-    return f"## {title}\n\n" + _table("item|what it is|may be negative", rows)
+    return f"## {title}\n\n" + md_table("item|what it is|may be negative", rows)
 
 
 def _derived() -> str:
     rows = (
-        (_code(d.name), _code(d.definition), escape(d.description), _codes(d.optional))
+        (code(d.name), code(d.definition), escape(d.description), codes(d.optional))
         for d in DERIVED
     )
     return (
@@ -151,14 +164,14 @@ def _derived() -> str:
         "They follow from others. What a file states is used only where the parts do not give it;"
         " where both exist and differ, a check fails. A part in the last column counts 0 where it"
         " is not reported; if every part is such, at least one must be reported.\n\n"
-        + _table("item|definition|what it is|parts that may be missing", rows)
+        + md_table("item|definition|what it is|parts that may be missing", rows)
     )
 
 
 def _macro() -> str:
     rows = (
         (
-            *(series.code, _code(series.series), escape(series.name), _code(series.indicator)),
+            *(series.code, code(series.series), escape(series.name), code(series.indicator)),
             *("Y − 1", "Y − 1" if series.paper_lag else "Y"),
         )
         for series in MACRO
@@ -169,12 +182,12 @@ in which it ends; the last two columns say which calendar year's value it takes 
 `--macro` of `python -m features`. The default is `year-before`: a year that ends in March has nine
 of its months in the calendar year before.
 
-{_table(head, rows)}"""
+{md_table(head, rows)}"""
 
 
 def _checks() -> str:
     found = checks()
-    table = _table(
+    table = md_table(
         "check|severity|asserts", ((c.name, c.severity, escape(c.asserts)) for c in found)
     )
     queries = "\n\n".join(f"## {c.name}\n\n```sql\n{c.sql}\n```" for c in found)
@@ -187,11 +200,11 @@ flagged and counted. Each query returns one row per year that it could judge.
 
 
 def _params(params: Params) -> str:
-    return _code(json.dumps(params, ensure_ascii=False))
+    return code(json.dumps(params, ensure_ascii=False))
 
 
 def _learners() -> str:
-    table = _table(
+    table = md_table(
         "name|learner|the paper's values|by default",
         ((x.name, escape(x.title), _params(x.paper), "yes" if x.default else "") for x in LEARNERS),
     )
@@ -205,24 +218,24 @@ points below. Where a library can stop early, the number of trees is chosen so a
 
 def _grids(title: str, quick: tuple[Params, ...], full: tuple[Params, ...]) -> str:
     points = [("quick", point) for point in quick] + [("full", point) for point in full]
-    table = _table("grid|point", ((name, _params(p)) for name, p in points))
+    table = md_table("grid|point", ((name, _params(p)) for name, p in points))
     return f"## {title}\n\n{table}\n\n"
 
 
 def _selectors() -> str:
-    rows = ((_code(selector.name), escape(selector.title)) for selector in SELECTORS)
+    rows = ((code(selector.name), escape(selector.title)) for selector in SELECTORS)
     return (
         "Fitted on training rows only, after imputing and scaling. Also reported: the intersection"
-        " of all but `all`.\n\n" + _table("name|keeps", rows)
+        " of all but `all`.\n\n" + md_table("name|keeps", rows)
     )
 
 
 def _protocols() -> str:
     rows = (
-        (_code(p.name), escape(p.title), escape(p.description), ", ".join(p.needs), MEANING[p.name])
+        (code(p.name), escape(p.title), escape(p.description), ", ".join(p.needs), MEANING[p.name])
         for p in PROTOCOLS
     )
-    return "How rows are parted into training and test. The default is `company`.\n\n" + _table(
+    return "How rows are parted into training and test. The default is `company`.\n\n" + md_table(
         "name|title|how|needs a column of|what the figures mean", rows
     )
 
@@ -230,7 +243,7 @@ def _protocols() -> str:
 def _metrics() -> str:
     rows = (
         (
-            _code(f"{m.name}_<class>" if m.per_class else m.name),
+            code(f"{m.name}_<class>" if m.per_class else m.name),
             escape(m.title),
             "higher" if m.higher_is_better else "lower",
             "probabilities" if m.needs_proba else "predicted class",
@@ -240,7 +253,7 @@ def _metrics() -> str:
     return (
         f"Intervals are 95 %, from {RESAMPLES:,} draws of the test companies (rows where a panel"
         " names no company). `pr_auc_bankrupt` is of the rarest class where none is named bankrupt."
-        "\n\n" + _table("column|figure|better|from", rows)
+        "\n\n" + md_table("column|figure|better|from", rows)
     )
 
 
@@ -248,13 +261,13 @@ def _sources() -> str:
     found = [module.SOURCE for module in modules().values()]
     rows = (
         (
-            *(_code(s.name), escape(s.publisher), str(s.stage), f"{s.cadence_days} d"),
-            *(_code(s.table), f"{s.expect.min_rows:,}", s.standing, escape(s.terms)),
+            *(code(s.name), escape(s.publisher), str(s.stage), f"{s.cadence_days} d"),
+            *(code(s.table), f"{s.expect.min_rows:,}", s.standing, escape(s.terms)),
         )
         for s in found
     )
     hosts = (
-        (_code(f"SCRAPING_BASE_URL_{h.name}"), h.base_url, f"{h.seconds:g}", h.warm_up)
+        (code(f"SCRAPING_BASE_URL_{h.name}"), h.base_url, f"{h.seconds:g}", h.warm_up)
         for h in HOSTS
     )
     head = "source|publisher|stage|every|table|rows at least#|format|terms and access"
@@ -265,7 +278,7 @@ parsed; the tests of these run on replicas of the pages, made by us, and no mach
 tests this project reaches the sites. A crawl that brings fewer rows than the least is a failure:
 nothing of it is loaded and the last good load stays.
 
-{_table(head, rows)}
+{md_table(head, rows)}
 
 ## Hosts
 
@@ -273,15 +286,15 @@ Each can be pointed elsewhere by an environment variable. Other settings: `SCRAP
 address or page for the sites' operators, sent in the User-Agent), `SCRAPING_TIMEOUT_SECONDS` (for
 one document, 60), `OGD_API_KEY` (data.gov.in). Addresses on this machine are not spared.
 
-{_table("setting|address|seconds between requests#|fetched first for cookies", hosts)}
+{md_table("setting|address|seconds between requests#|fetched first for cookies", hosts)}
 
 {"".join(_fields(source) for source in found)}"""
 
 
 def _fields(source: Source) -> str:
-    rows = ((_code(theirs), _code(ours)) for theirs, ours in source.columns.items())
-    ignored = f"Known and not kept: {_codes(source.ignored)}.\n\n" if source.ignored else ""
-    return f"## {source.name}\n\n{source.url}\n\n{_table('their field|ours', rows)}\n\n{ignored}"
+    rows = ((code(theirs), code(ours)) for theirs, ours in source.columns.items())
+    ignored = f"Known and not kept: {codes(source.ignored)}.\n\n" if source.ignored else ""
+    return f"## {source.name}\n\n{source.url}\n\n{md_table('their field|ours', rows)}\n\n{ignored}"
 
 
 def _commands() -> str:
@@ -316,5 +329,11 @@ DOCS: tuple[Doc, ...] = (
     Doc("protocols.md", "Protocols", _protocols),
     Doc("metrics.md", "Metrics", _metrics),
     Doc("sources.md", "Sources", _sources),
+    Doc("fusion.md", "One value per cell", fusion_page.body),
+    Doc("labels.md", "Labels", timelines.body, timelines.pictures),
+    Doc("scores.md", "Published scores", scores_page.body),
+    Doc("dictionary.md", "Data dictionary", dictionary_page.body),
+    Doc("known_faults.md", "Known faults", known_faults.body),
+    Doc("datasheet.md", "Datasheet", datasheet.body),
     Doc("commands.md", "Commands", _commands),
 )

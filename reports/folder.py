@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow
 
+from features.audit_result import Audit
 from models.outputs import panel_summary
 from models.panel import panel_from_frame
 from warehouse.errors import InputError
@@ -72,7 +73,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run; `confusion` maps learner/selector to truth x predicted counts."""
+    """A finished run; `confusion` maps learner/selector to truth x predicted counts.
+
+    `audit` is None where the run has no audit.json: older ones have none.
+    """
 
     facts: Mapping[str, Any]
     classes: tuple[str, ...]
@@ -84,6 +88,7 @@ class Run:
     predictions: pd.DataFrame
     test_predictions: pd.DataFrame
     summary: Summary | None
+    audit: Audit | None = None
 
     @property
     def simulated(self) -> bool:
@@ -150,6 +155,7 @@ def read_run(out: Path, panel: pd.DataFrame | None = None) -> Run:
         frames["predictions.parquet"],
         frames["test_predictions.parquet"],
         _summary(out / "panel_summary.json", panel),
+        _audit(out / "audit.json"),
     )
     _check(run, out)
     return run
@@ -212,6 +218,16 @@ def _summary(path: Path, panel: pd.DataFrame | None) -> Summary | None:
         value = _json(path)
         return Summary(*(_counts(value, name, path) for name in ("classes", "sectors", "years")))
     return None if panel is None else Summary(**panel_summary(panel_from_frame(panel)))
+
+
+def _audit(path: Path) -> Audit | None:
+    if not path.is_file():
+        return None
+    value = _json(path)
+    try:
+        return Audit.from_dict(value)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _counts(value: Mapping[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:

@@ -70,6 +70,7 @@ def page(run: Run, pictures: dict[str, Shown], tables: dict[str, Listed]) -> str
         open_rows=OPEN_ROWS,
         cards=_cards(run),
         facts=_facts(run),
+        notices=_notices(run),
         words=words,
         light=list(style.class_colours(run.classes, style.LIGHT).values()),
         dark=list(style.class_colours(run.classes, style.DARK).values()),
@@ -128,6 +129,12 @@ def _cards(run: Run) -> list[tuple[str, str, str]]:
     )
     estimates = [(title, run.estimate(run.best, name), more) for title, name, more in shown]
     return [(t, words.number(e.value, 2), words.interval(e) + more) for t, e, more in estimates]
+
+
+def _notices(run: Run) -> list[str]:
+    """Notices that the page does not show elsewhere: the audit's warnings have a place above."""
+    above = run.audit.warnings if run.audit else ()
+    return [line for line in run.facts["notices"] if line not in above]
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

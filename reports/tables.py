@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.audit_result import HEADINGS, audit_notes, lines
 from models.metrics import columns
 from reports import words
 from reports.folder import AbsentError, Estimate, Run
@@ -244,6 +245,26 @@ def _named_companies(run: Run) -> Grid:
     return Grid(tuple(head), tuple(body), _company_notes(run))
 
 
+def _leak_audit(run: Run) -> Grid:
+    """What tells the classes apart without any accounts; warnings come first under it."""
+    if run.audit is None:
+        raise AbsentError("the run has no audit.json, as it was made without a leak audit")
+    rows = tuple(
+        (
+            Cell(line.title, style="strong" if line.large else ""),
+            Cell(line.auc, line.span, "strong" if line.large else ""),
+            Cell(line.balanced_accuracy),
+            Cell(line.macro_f1),
+            Cell(line.remark, style="strong" if line.large else ""),
+        )
+        for line in lines(run.audit)
+    )
+    last = len(HEADINGS) - 1
+    head = tuple(Column(name, 0 < at < last) for at, name in enumerate(HEADINGS))
+    warnings = (f"Warning: {warning}." for warning in run.audit.warnings)
+    return Grid(head, rows, (*warnings, *audit_notes(run.audit)))
+
+
 def _colour(run: Run, label: str) -> str:
     return f"c{run.classes.index(label)}"
 
@@ -290,4 +311,10 @@ TABLES: tuple[Table, ...] = (
     Table("table6_per_class", "Table 6", "The best model per class", _per_class),
     Table("table6_confusion", "Table 6", "Confusion matrix of the best model", _confusion),
     Table("table7_companies", "Table 7", "What the learners say of companies", _named_companies),
+    Table(
+        "leak_audit",
+        "",
+        "Leak audit: what tells the classes apart",
+        _leak_audit,
+    ),
 )

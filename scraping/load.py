@@ -400,6 +400,12 @@ LEFT JOIN known_company c ON c.kind = 'bse_code' AND c.id = i.bse_code
 """
 
 
+# A figure that changed without a date of filing: known from the day on which it was seen changed.
+_RESTATED = """CASE WHEN before IS NOT NULL AND filed_at IS NULL THEN CAST(
+    (SELECT fetched_at FROM snapshot WHERE snapshot.snapshot_id = judged.snapshot_id) AS DATE)
+    END AS restated_on"""
+
+
 def _load_rows(
     connection: duckdb.DuckDBPyConnection,
     source: Source,
@@ -428,7 +434,7 @@ def _load_rows(
     new, changed = counted or (0, 0)
     loaded.new += int(new)
     loaded.changed += int(changed)
-    listed = ", ".join(columns)
+    listed = ", ".join(_RESTATED if name == "restated_on" else name for name in columns)
     verb = "INSERT OR REPLACE" if table == "macro" else "INSERT"
     last = " QUALIFY row_number() OVER (PARTITION BY series, year ORDER BY place DESC) = 1"
     connection.execute(
@@ -446,9 +452,10 @@ def _key(columns: Iterable[str]) -> tuple[str, ...]:
 def _judged_sql(table: str, columns: list[str], unique: tuple[str, ...]) -> str:
     """Temporary table judged: the incoming rows that say another thing than the row before them.
 
-    `before` is the hash of what was said before, NULL for a key that is new.
+    `before` is the hash of what was said before, NULL for a key that is new. Of what one document
+    says twice the last counts.
     """
-    stated = [name for name in columns if name not in ("snapshot_id", "row_number")]
+    stated = [n for n in columns if n not in ("snapshot_id", "row_number", "restated_on")]
     key = [n for n in stated if n in unique or n in ("company_id", "source")]
     said = [n for n in stated if n not in key]
     key_hash = f"hash({', '.join(key)})"
@@ -470,6 +477,7 @@ WITH here AS (
     FROM (FROM here UNION ALL BY NAME FROM there)
 )
 SELECT * FROM told WHERE fresh AND before IS DISTINCT FROM said
+QUALIFY row_number() OVER (PARTITION BY k, snapshot_id ORDER BY place DESC) = 1
 """
 
 

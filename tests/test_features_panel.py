@@ -166,7 +166,7 @@ def test_financial_companies_are_left_out(panels: Panels) -> None:
 
 def test_how_a_company_was_found_to_be_financial(panels: Panels) -> None:
     rows = panels.connection.execute(
-        "SELECT company_id, is_financial, how FROM company_kind"
+        "SELECT company_id, is_financial, how FROM company_kind('statements')"
         " WHERE company_id NOT IN ('sick', 'thin', 'wrong', 'odd') ORDER BY company_id"
     ).fetchall()
     assert rows == [

@@ -6,6 +6,7 @@ import csv
 import itertools
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from conftest import Row, loaded, rows_of, write_csv, year_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.labels import LabelRule, labels_sql
 from features.ratios import RATIOS, Ratio, inputs, ratios_sql, reasons_sql
+from features.scores import SCORES, score_inputs
 from warehouse import formats, store
 from warehouse.importers import import_table
 from warehouse.items import DERIVED, DERIVED_NAMES, ITEM_NAMES, ITEMS, PREVIOUS, names_in
@@ -224,8 +227,11 @@ def test_never_infinite_and_the_same_in_python(
         assert row["n_missing"] == sum(value is None for value in expected.values())
 
 
-def test_inputs_exist_and_previous_is_what_ratios_use() -> None:
-    used = {name for ratio in RATIOS for name in inputs(ratio)}
+def test_inputs_exist_and_previous_is_what_ratios_scores_and_labels_use() -> None:
+    ratios = {name for ratio in RATIOS for name in inputs(ratio)}
+    scores = {name for score in SCORES for name in score_inputs(score)}
+    labels = set(re.findall(r"\bprev_\w+", labels_sql("statements", LabelRule(distress="rule"))))
+    used = ratios | scores | labels
     previous = {name.removeprefix("prev_") for name in used if name.startswith("prev_")}
     assert previous == set(PREVIOUS)
     assert previous <= ITEM_NAMES | DERIVED_NAMES

@@ -35,8 +35,8 @@ from models.scoring import FEW_RATIOS, file_warehouse, score
 from models.train import _macro
 from warehouse import store
 from warehouse.console import LOG_WIDTH
+from warehouse.dictionary import EXPORTED
 from warehouse.errors import InputError
-from warehouse.exports import TABLES
 from warehouse.importers import import_files
 from warehouse.items import UNITS
 
@@ -67,8 +67,9 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     with demo_warehouse(80, seed=0) as connection:
         frame = panel(connection).to_pandas()
+        tables = {table.name: table.sql for table in EXPORTED}
         statements, companies = (
-            connection.execute(TABLES[name]).fetch_df() for name in ("statements", "companies")
+            connection.execute(tables[name]).fetch_df() for name in ("statements", "companies")
         )
     data = panel_from_frame(frame, source="made up")
     folder = tmp_path_factory.mktemp("world") / "model"
@@ -77,7 +78,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     statements["fiscal_year_end"] = statements["fiscal_year_end"].astype(str)
     named = companies.set_index("company_id")["company_name"]
     statements["company_name"] = statements["company_id"].map(named)
-    return World(folder, load(folder), frame, statements.drop(columns="filed_at"), companies)
+    statements = statements.drop(columns=["filed_at", "available_from"])
+    return World(folder, load(folder), frame, statements, companies)
 
 
 def with_trees(base: RunResult) -> RunResult:

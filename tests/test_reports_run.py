@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from conftest import Command
 from matplotlib.image import imread
 
+from features.audit_result import Audit, Figures, Finding, Gain
 from models.metrics import columns, measure_all
 from reports import style, words
 from reports.figures import PICTURES
@@ -30,6 +32,22 @@ SCRIPT = "<script>alert(1)</script>"
 FORMULA = '=HYPERLINK("http://example.com")|x'
 SECTOR = "<img src=http://example.com/x.png>"
 YEARS = 3
+WARNING = f"size alone {SCRIPT} tells the classes apart | it does"
+FIGURES = Figures(0.8125, 0.75, 0.875, 0.5, 0.4)
+AUDIT = Audit(
+    rows=(
+        Finding("missing", "Missing values alone", reason="the same in every row"),
+        Finding("size", f"Size {SCRIPT}", figures=FIGURES, large=True),
+        Finding("split", "All", "", FIGURES, FIGURES, Gain(0.06, 0.01, 0.11, 0.1, -0.1, 0.2)),
+    ),
+    warnings=(WARNING,),
+    rows_used=50,
+    rows_total=54,
+    companies=17,
+    classes=3,
+    majority=0.5,
+    notes=("4 rows without a label are left out",),
+)
 
 
 def _companies(classes: tuple[str, ...], each: int) -> pd.DataFrame:
@@ -127,6 +145,7 @@ def make_run(
     classes: tuple[str, ...] = CLASSES,
     keys: bool = True,
     sectors: bool = True,
+    audit: Audit | None = AUDIT,
     **facts: object,
 ) -> Path:
     """A small made-up run folder whose files agree with each other."""
@@ -145,6 +164,8 @@ def make_run(
     by_sector = {name: {SECTOR: 3, "Textiles $": 2, "unknown": 1} for name in classes}
     summary = {"classes": counts, "sectors": by_sector if sectors else {}, "years": {}}
     _json(out / "panel_summary.json", summary)
+    if audit is not None:
+        _json(out / "audit.json", audit.to_json())
     return out
 
 
@@ -297,6 +318,57 @@ def test_an_outside_panel_without_keys_and_with_other_classes(tmp_path: Path) ->
     assert "drawing the rows of the test side" in page
 
 
+def _box(page: str) -> str:
+    """The warnings of the leak audit near the top of the page; empty where there are none."""
+    found = re.search(r'<div class="care".+?</div>', page, re.DOTALL)
+    return found[0] if found else ""
+
+
+def test_warnings_of_the_leak_audit_stand_near_the_top_escaped(rendered: Path) -> None:
+    page = _page(rendered)
+    said = "ize alone &lt;script&gt;alert(1)&lt;/script&gt; tells the classes apart | it does."
+    assert f"<li>S{said}</li>" in _box(page)
+    assert "1 warning." in _box(page)
+    assert page.index('class="care"') < page.index('<section id="leaderboard">')
+    assert SCRIPT not in page
+
+
+def test_the_leak_audit_has_a_section_with_every_probe(rendered: Path) -> None:
+    section = _page(rendered).split('<section id="audit">')[1].split("</section>")[0]
+    assert "not run: the same in every row" in section
+    assert "Size &lt;script&gt;" in section
+    assert "0.812<small>0.75–0.88</small>" in section
+    assert "gains 0.060 macro-F1 (0.01 to 0.11)" in section
+    assert "4 rows without a label are left out" in section
+    # Always naming a class of half the rows: F1 of it 2 * 0.5 / 1.5, of the two others 0.
+    assert "0.222" in section
+    text = (rendered / "tables" / "leak_audit.md").read_text(encoding="utf-8")
+    assert "- Warning: size alone &lt;script&gt;" in text
+
+
+def test_a_run_without_a_leak_audit_says_so(tmp_path: Path) -> None:
+    out = make_run(tmp_path / "run", audit=None)
+    write_report(out)
+    assert "no audit.json" in _reason(_page(out), "Leak audit: what tells the classes apart")
+    assert _box(_page(out)) == ""
+    assert not (out / "tables" / "leak_audit.md").exists()
+
+
+def test_a_clean_leak_audit_is_listed_without_a_box(tmp_path: Path) -> None:
+    out = make_run(tmp_path / "run", audit=replace(AUDIT, warnings=()))
+    write_report(out)
+    assert _box(_page(out)) == ""
+    assert (out / "tables" / "leak_audit.md").is_file()
+
+
+def test_a_warning_is_not_repeated_among_the_notices(tmp_path: Path) -> None:
+    out = make_run(tmp_path / "run", notices=["another notice", WARNING])
+    write_report(out)
+    notices = _page(out).split("<h3>Notices</h3>")[1]
+    assert "another notice" in notices
+    assert "tells the classes apart" not in notices.split("</ul>")[0]
+
+
 def test_the_notes_warn_of_optimism_where_a_best_row_was_picked(folder: Path) -> None:
     assert "so its figures are optimistic" in words.leaderboard_notes(read_run(folder))[0]
     board = pd.read_csv(folder / "leaderboard.csv").head(1)
@@ -320,6 +392,8 @@ def _damage(name: str, change: Callable[[Path], object]) -> Any:
         _damage("leaderboard.csv", lambda path: path.write_bytes(b"\xff\xfe\x00")),
         _damage("results.parquet", lambda path: path.write_bytes(b"PAR1")),
         _damage("test_predictions.parquet", Path.unlink),
+        _damage("audit.json", lambda path: path.write_text('{"rows": [1]}')),
+        _damage("audit.json", lambda path: path.write_text("[]")),
         _damage("panel_summary.json", lambda path: path.write_text('{"classes": {"a": 1}}')),
     ],
 )

@@ -100,13 +100,23 @@ PAIRS: dict[str, tuple[Items, Items, tuple[float, float, str]]] = {
         {"total_assets": 1000.5},
         (1000.5, 1.0, "total_assets"),
     ),
-    # The failing company has a second year end in 2020.
+    # The failing company has a second year end in 2020, of the nine months after the first.
     "duplicate_year": ({"cash": 1.5}, {"cash": 1.5}, (2.0, 1.0, "2020")),
+    # Twelve months that end 6 and 24 months after the period before: the passing ones 12 months
+    # after it. Days between are counted in months of 30.44 days: 183 and 731 days.
+    "period_overlap": ({"cash": 1.5}, {"cash": 1.5}, (12.0, 6.0, "")),
+    "period_gap": ({"cash": 1.5}, {"cash": 1.5}, (12.0, 24.0, "")),
 }  # fmt: skip
 ERRORS = set(PAIRS) - {
     "current_assets", "current_liabilities", "non_current_liabilities", "assets", "sign",
-    "duplicate_year",
+    "duplicate_year", "period_overlap", "period_gap",
 }  # fmt: skip
+# check: the year ends of the passing and of the failing company before and after 2020.
+OTHER_YEARS: dict[str, tuple[str, str]] = {
+    "scale_jump": ("2019-03-31", "2019-03-31"),
+    "period_overlap": ("2019-03-31", "2019-09-30"),
+    "period_gap": ("2019-03-31", "2018-03-31"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +127,10 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]
     for name, (good, bad, _) in PAIRS.items():
         rows += year_rows(f"{name} good", "2020-03-31", good)
         rows += year_rows(f"{name} bad", "2020-03-31", bad)
-    for company in ("scale_jump good", "scale_jump bad"):
-        rows += year_rows(company, "2019-03-31", {"total_assets": 1})
-    rows += year_rows("duplicate_year bad", "2020-12-31", {"cash": 1.5})
+    for name, ends in OTHER_YEARS.items():
+        for kind, end in zip(("good", "bad"), ends, strict=True):
+            rows += year_rows(f"{name} {kind}", end, {"total_assets": 1})
+    rows += year_rows("duplicate_year bad", "2020-12-31", {"cash": 1.5}, months=9)
     with loaded(folder / "w.duckdb", write_csv(folder / "s.csv", rows)) as connection:
         store.run_checks(connection)
         return rows_of(connection, "FROM check_failure ORDER BY ALL")

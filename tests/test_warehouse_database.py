@@ -25,8 +25,10 @@ def arguments(command: str, folder: Path) -> list[object]:
 def filled(db: Path) -> None:
     with store.connect(db, create=True) as connection:
         connection.execute(
-            "INSERT INTO statement_line SELECT 'calm' || i, '2019-03-31', 'unstated', 'cash', i,"
-            " 'INR', 12, 'file', 'reported', NULL, 1, i FROM range(2000) t(i)"
+            "INSERT INTO statement_line BY NAME SELECT 'calm' || i AS company_id,"
+            " DATE '2019-03-31' AS fiscal_year_end, 'unstated' AS basis, 'cash' AS item, i AS value,"
+            " 'INR' AS unit, 12 AS months, 'file' AS source, 'reported' AS note, 1 AS snapshot_id,"
+            " i AS row_number FROM range(2000) t(i)"
         )
 
 
@@ -74,7 +76,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder": (lambda db: db.mkdir(), "expected a DuckDB database file"),
     "another program's": (foreign, "not a warehouse of this program"),
     "another program's, in a schema": (foreign_schema, "not a warehouse of this program"),
-    "newer": (newer, "schema version 99, but this program knows versions up to 2"),
+    "newer": (newer, "schema version 99, but this program knows versions up to 3"),
     "cut short": (cut_short, ""),
     "data cut off": (data_cut_off, ""),
     "scrambled": (scrambled, ""),
@@ -124,16 +126,22 @@ def test_database_below_a_file(cli: Command, tmp_path: Path) -> None:
 
 def test_init_makes_and_says_so(cli: Command, db: Path) -> None:
     ran = cli("warehouse", "init", "--db", db)
-    assert (ran.code, ran.out) == (0, f"{db}: made at schema version 2\n")
+    assert (ran.code, ran.out) == (0, f"{db}: made at schema version 3\n")
     ran = cli("warehouse", "init", "--db", db)
-    assert (ran.code, ran.out) == (0, f"{db}: is at schema version 2\n")
+    assert (ran.code, ran.out) == (0, f"{db}: is at schema version 3\n")
 
 
-def test_a_warehouse_of_version_1_keeps_its_rows(cli: Command, db: Path, repo: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_warehouse_of_an_older_version_keeps_its_rows(
+    version: int, cli: Command, db: Path, repo: Path
+) -> None:
     with duckdb.connect(str(db)) as old:
-        old.execute((repo / "warehouse/schema.sql").read_text(encoding="utf-8"))
+        for script in ("schema.sql", "schema_2.sql")[:version]:
+            old.execute((repo / "warehouse" / script).read_text(encoding="utf-8"))
+        # What is a macro now was a view then.
+        old.execute("CREATE VIEW company_kind AS SELECT company_id FROM company")
         old.execute("CREATE TABLE schema_version (version INTEGER, views_sha256 VARCHAR)")
-        old.execute("INSERT INTO schema_version VALUES (1, '')")
+        old.execute("INSERT INTO schema_version VALUES (?, '')", [version])
         old.execute(
             "INSERT INTO snapshot (sha256, kind, name, bytes, rows)"
             " VALUES ('ab', 'statements', 's.csv', 9, 1)"
@@ -142,12 +150,14 @@ def test_a_warehouse_of_version_1_keeps_its_rows(cli: Command, db: Path, repo: P
             "INSERT INTO statement_line VALUES ('calm', '2019-03-31', 'unstated', 'cash', 7,"
             " 'INR', 12, 'file', 'reported', NULL, 1, 2)"
         )
-    assert cli("warehouse", "init", "--db", db).out == f"{db}: is at schema version 2\n"
+    assert cli("warehouse", "init", "--db", db).out == f"{db}: is at schema version 3\n"
     with store.connect(db, read_only=True) as connection:
         assert store.one_row(
             connection,
             "SELECT s.cash, n.sha256, n.source FROM statements s, snapshot n",
         ) == (7, "ab", None)
+        assert store.one_row(connection, "SELECT restated_on FROM statement_line") == (None,)
+        assert store.one_row(connection, "SELECT count(*) FROM company_kind('statements')") == (0,)
     more = write_csv(db.parent / "more.csv", year_rows("calm", "2020-03-31", {"cash": 8}))
     assert cli("warehouse", "import", "--db", db, more).code == 0
     with store.connect(db, read_only=True) as connection:
@@ -166,7 +176,10 @@ def test_default_place_is_the_data_folder(
     assert store.warehouse_path(Path("x.duckdb")) == Path("x.duckdb")
 
 
-def test_database_held_by_another_process(cli: Command, db: Path, tmp_path: Path) -> None:
+def test_database_held_by_another_process(
+    cli: Command, db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BANKRUPTCY_WAIT_SECONDS", "0")
     filled(db)
     holder = subprocess.Popen(
         [

@@ -187,7 +187,7 @@ def test_lender_is_flagged_by_its_layout(db: Path, tmp_path: Path) -> None:
         workbook(tmp_path / "m.xlsx", MILLS),
     )
     with loaded(db, *files) as connection:
-        kinds = connection.execute("FROM company_kind ORDER BY company_id").fetchall()
+        kinds = connection.execute("FROM company_kind('statements') ORDER BY company_id").fetchall()
         assert kinds == [
             ("example-bank-ltd", True, "statement layout"),
             ("example-mills-ltd", False, "statement layout"),
@@ -273,7 +273,7 @@ def test_real_workbooks(shared: Path, db: Path) -> None:
             "SELECT count(*), count(total_assets) FROM statements"
         ).fetchone()
         financial = connection.execute(
-            "SELECT company_id FROM company_kind WHERE is_financial ORDER BY 1"
+            "SELECT company_id FROM company_kind('statements') WHERE is_financial ORDER BY 1"
         ).fetchall()
         companies = connection.execute("SELECT count(*) FROM company").fetchone()
     assert companies == (13,)

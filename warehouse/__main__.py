@@ -131,6 +131,8 @@ def check(rows: int, db: Path | None) -> None:
     with store.connect(db) as connection:
         results = store.run_checks(connection)
         _print_checks(console, results, only_failing=False)
+        _print_disagreements(console, connection)
+        _print_corrections(console, connection)
         if rows:
             _print_failures(console, connection, rows)
     if any(result.failed for result in results if result.check.severity == "error"):
@@ -153,6 +155,50 @@ def _print_checks(
         console.print("Rows that fail are kept and flagged (table check_failure).", style="dim")
 
 
+def _print_disagreements(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+    """How often two sources differ, how much, and by which mistake of scale."""
+    found = connection.execute(
+        "SELECT source, other_source, count(*), count(*) FILTER (WHERE abs(relative) <= 0.01),"
+        " string_agg(DISTINCT factor::BIGINT::VARCHAR, ', ')"
+        " FROM disagreement GROUP BY ALL ORDER BY count(*) DESC, ALL"
+    ).fetchall()
+    if not found:
+        return
+    view = Table(title="Sources that differ by more than rounding", title_justify="left")
+    for name in ("source", "other source", "cells", "by up to 1 %", "factors"):
+        view.add_column(name, justify="right" if name in ("cells", "by up to 1 %") else "left")
+    for source, other, cells, small, factors in found:
+        view.add_row(source, other, f"{cells:,}", f"{small:,}", factors or "")
+    console.print(view)
+    console.print("Each pair of cells is in the table disagreement.", style="dim")
+
+
+def _print_corrections(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+    """Which corrections still find the wrong figure or date; one that does not is out of date."""
+    found = connection.execute(
+        """
+        SELECT c.company_id, c.fiscal_year_end, c.item, c.source, c."wrong", c."right",
+            EXISTS (FROM statement_line s WHERE s.company_id = c.company_id AND s.item = c.item
+                AND s.source = c.source AND s.fiscal_year_end = c.fiscal_year_end
+                AND (c.basis IS NULL OR s.basis = c.basis)
+                AND abs(s.value - TRY_CAST(c."wrong" AS DOUBLE)) <= 0.005)
+            OR EXISTS (FROM insolvency_event e WHERE e.company_id = c.company_id
+                AND e.event_type = c.item AND e.source = c.source
+                AND e.event_date = TRY_CAST(c."wrong" AS DATE)) AS stands
+        FROM correction c ORDER BY ALL
+        """
+    ).fetchall()
+    if not found:
+        return
+    view = Table(title="Corrections", title_justify="left")
+    for name in ("company", "year end", "item", "source", "wrong", "right", "state"):
+        view.add_column(name)
+    for *cells, stands in found:
+        state = "applied" if stands else "out of date: the wrong one is no longer there"
+        view.add_row(*("" if cell is None else str(cell) for cell in cells), state)
+    console.print(view)
+
+
 def _print_failures(console: Console, connection: duckdb.DuckDBPyConnection, rows: int) -> None:
     view = Table("check", "company", "year end", "basis", "actual", "expected", "detail")
     found = connection.execute(
@@ -167,30 +213,46 @@ def _print_failures(console: Console, connection: duckdb.DuckDBPyConnection, row
     console.print(view)
 
 
+FORMATS = {kind.name: (kind,) for kind in exports.FILE_FORMATS} | {"both": exports.FILE_FORMATS}
+
+
 @main.command(epilog="\b\nExample:\n  python -m warehouse export out/")
 @click.argument("folder", type=FILE)
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(list(FORMATS)),
+    default="both",
+    show_default=True,
+    help="Files to write for each table.",
+)
 @DB
 @exits_with_2
-def export(folder: Path, db: Path | None) -> None:
-    """Write statements, events, companies, macro and panel as Parquet, with datapackage.json."""
+def export(folder: Path, formats: str, db: Path | None) -> None:
+    """Write statements, events, companies, macro, the panel and what is doubted about them.
+
+    Each table as Parquet and CSV, all described by datapackage.json (docs/dictionary.md). A file
+    that no export wrote is not replaced.
+    """
     # A command may look up the layers, a library module may not.
-    dataset = import_module("features.dataset")
+    dataset, columns = import_module("features.dataset"), import_module("features.columns")
+    told = columns.COLUMNS, FORMATS[formats]
     with store.connect(db, read_only=True) as connection:
+        panel = (batch.table for batch in dataset.batches(connection, dataset.PanelRule()))
         try:
-            panel, reason = dataset.panel(connection), ""
+            written, reason = exports.export(connection, folder, panel, *told), ""
         except InputError as error:
-            panel, reason = None, str(error)
-        written = exports.export(connection, folder, panel)
+            written, reason = exports.export(connection, folder, None, *told), str(error)
     for path, count in written:
         click.echo(f"{path}: {count:,} rows")
-    if panel is None:
-        click.echo(f"no panel.parquet: {reason}", err=True)
+    if reason:
+        click.echo(f"no panel: {reason}", err=True)
         raise SystemExit(1)
 
 
 INFO = (
     ("companies", "SELECT count(*) FROM company"),
-    ("of them financial", "SELECT count(*) FROM company_kind WHERE is_financial"),
+    ("of them financial", "SELECT count(*) FROM company_kind('statements') WHERE is_financial"),
     ("company-years", "SELECT count(*) FROM statements"),
     ("reported cells", "SELECT count(*) FROM statement_line"),
     ("fiscal years", "SELECT min(fiscal_year) || ' to ' || max(fiscal_year) FROM statements"),

@@ -104,6 +104,7 @@ STATEMENTS = Format(
         "basis": f"coalesce(basis, '{NO_BASIS}')",
         "item": "item",
         "source": f"coalesce(source, '{NO_SOURCE}')",
+        "filed_at": "CAST(filed_at AS DATE)",  # of a figure that was restated: one row a filing
     },
 )
 
@@ -164,9 +165,36 @@ MACRO = Format(
     },
 )
 
+_SAID = Rule("text of 1 to 2,000 characters", "length(x) BETWEEN 1 AND 2000", required=True)
+
+CORRECTIONS = Format(
+    kind="corrections",
+    columns={
+        "company_id": _NAME,
+        "fiscal_year_end": Rule(_PAST_DATE.expected, _PAST_DATE.ok, typed=True),
+        "basis": _one_of(BASES),
+        "item": _one_of((*sorted(ITEM_NAMES | DERIVED_NAMES), *EVENT_TYPES), required=True),
+        "source": _NAME,
+        "wrong": Rule("the wrong amount (INR crore) or date", "true", required=True),
+        "right": Rule("an amount (INR crore), a date, or nothing", "true"),
+        "reason": _SAID,
+        "reference": Rule("text of at most 2,000 characters", "length(x) <= 2000"),
+        "status": _TEXT,
+    },
+    mandatory=("company_id", "item", "source", "wrong", "right", "reason"),
+    key={
+        "company_id": "company_id",
+        "fiscal_year_end": "CAST(fiscal_year_end AS DATE)",
+        "item": "item",
+        "source": "source",
+        "wrong": '"wrong"',
+    },
+)
+
 # Order matters: the first whose tell-tale columns are all there is taken.
 FORMATS: tuple[tuple[tuple[str, ...], Format], ...] = (
     (("item", "value"), STATEMENTS),
+    (("wrong", "right"), CORRECTIONS),
     (("event_type",), EVENTS),
     (("company_name",), COMPANIES),
     (("year",), MACRO),

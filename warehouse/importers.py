@@ -70,7 +70,7 @@ def import_files(
 
     Args:
         connection: an open warehouse.
-        paths: statements, events, companies or macro files (CSV, Parquet), Screener workbooks,
+        paths: statements, events, companies, macro or corrections files (CSV, Parquet), Screener workbooks,
             XBRL filings, saved statement pages.
         company: company_id that the documents belong to; else that of the company that the
             warehouse knows by the ISIN or symbol inside, or one made from the name inside.
@@ -239,12 +239,12 @@ def _stage(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
 def _cell_sql(incoming: Incoming, name: str) -> str:
     """A column as it is staged: trimmed text, or the number, date or flag that it already is."""
     if name not in incoming.table.column_names:
-        return f"CAST(NULL AS VARCHAR) AS {name}"
+        return f"CAST(NULL AS VARCHAR) AS {_quoted(name)}"
     kind = incoming.table.schema.field(name).type
     plain = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
     if incoming.format.columns[name].typed and (plain or pa.types.is_date(kind)):
-        return f"{_quoted(name)} AS {name}"
-    return f"nullif(trim(CAST({_quoted(name)} AS VARCHAR)), '') AS {name}"
+        return _quoted(name)
+    return f"nullif(trim(CAST({_quoted(name)} AS VARCHAR)), '') AS {_quoted(name)}"
 
 
 def _quoted(name: str) -> str:
@@ -257,13 +257,14 @@ def _validate(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None
         empty = "x IS NULL" if rule.required else "false"
         row = one_row(
             connection,
-            f"SELECT row_number, x FROM (SELECT row_number, {column} AS x FROM staged)"
+            f"SELECT row_number, x FROM (SELECT row_number, {_quoted(column)} AS x FROM staged)"
             f" WHERE {empty} OR (x IS NOT NULL AND NOT coalesce({rule.ok}, false))"
             " ORDER BY row_number LIMIT 1",
         )
         if row:
             raise InputError(_bad_cell(incoming, column, row[0], row[1]))
     _validate_units(connection, incoming)
+    _validate_corrections(connection, incoming)
     _validate_keys(connection, incoming)
 
 
@@ -303,6 +304,38 @@ def _validate_units(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -
     if row:
         raise InputError(
             f"{incoming.at(row[0])}, column filed_at: {row[1]} is before the year end {row[2]}"
+        )
+
+
+def _validate_corrections(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
+    """A figure is corrected by a number, for a year end; an event by a date."""
+    if incoming.format is not formats.CORRECTIONS:
+        return
+    events = ", ".join(f"'{event}'" for event in formats.EVENT_TYPES)
+    for column in ("wrong", "right"):
+        row = one_row(
+            connection,
+            f'SELECT row_number, item, "{column}", item IN ({events}) AS is_event FROM staged'
+            f' WHERE "{column}" IS NOT NULL AND CASE WHEN item IN ({events})'
+            f' THEN TRY_CAST("{column}" AS DATE) IS NULL'
+            f' ELSE NOT coalesce(isfinite(TRY_CAST("{column}" AS DOUBLE)), false) END'
+            " ORDER BY row_number LIMIT 1",
+        )
+        if row:
+            wanted = "a date YYYY-MM-DD" if row[3] else "an amount in INR crore"
+            raise InputError(
+                f"{incoming.at(row[0])}, column {column}: expected {wanted} for {row[1]}, got"
+                f" {row[2]!r}"
+            )
+    row = one_row(
+        connection,
+        f"SELECT row_number, item FROM staged WHERE (item IN ({events})) = (fiscal_year_end IS"
+        " NOT NULL) ORDER BY row_number LIMIT 1",
+    )
+    if row:
+        raise InputError(
+            f"{incoming.at(row[0])}, column fiscal_year_end: expected a year end for an item of a"
+            f" statement and none for an event; the item is {row[1]}"
         )
 
 
@@ -349,7 +382,7 @@ def _load_statements(connection: duckdb.DuckDBPyConnection, snapshot: int) -> No
         SELECT company_id, CAST(fiscal_year_end AS DATE), coalesce(basis, $no_basis), item,
             CAST(value AS DOUBLE) / per_crore, unit_size.unit,
             coalesce(CAST(CAST(months AS DOUBLE) AS SMALLINT), 12), coalesce(source, $no_source),
-            coalesce(note, 'reported'), CAST(filed_at AS DATE), $snapshot, row_number
+            coalesce(note, 'reported'), CAST(filed_at AS DATE), $snapshot, row_number, NULL
         FROM staged JOIN unit_size ON unit_size.unit = coalesce(staged.unit, 'INR crore')
         """,
         {
@@ -418,6 +451,18 @@ def _load_events(connection: duckdb.DuckDBPyConnection, snapshot: int) -> None:
     )
 
 
+def _load_corrections(connection: duckdb.DuckDBPyConnection, snapshot: int) -> None:
+    connection.execute(
+        """
+        INSERT INTO user_correction
+        SELECT company_id, CAST(fiscal_year_end AS DATE), basis, item, source, "wrong", "right",
+            reason, reference, status, $snapshot, row_number
+        FROM staged
+        """,
+        {"snapshot": snapshot},
+    )
+
+
 def _load_macro(connection: duckdb.DuckDBPyConnection, snapshot: int) -> None:
     for series in formats.MACRO_SERIES:
         connection.execute(
@@ -431,5 +476,6 @@ LOADERS: dict[str, Callable[[duckdb.DuckDBPyConnection, int], None]] = {
     "statements": _load_statements,
     "companies": _load_companies,
     "events": _load_events,
+    "corrections": _load_corrections,
     "macro": _load_macro,
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
 Statement = Literal["balance_sheet", "profit_loss", "cash_flow"]
 
@@ -152,8 +152,10 @@ DERIVED: tuple[Derived, ...] = (
     Derived("capital_employed", "total_assets - current_liabilities", "long-term capital in use"),
 )
 
-# Items of the year before that ratios need, as prev_<name>.
-PREVIOUS: tuple[str, ...] = ("total_assets", "current_assets", "inventories")
+# Items of the period before that ratios, scores and labels need, as prev_<name>.
+PREVIOUS: tuple[str, ...] = (
+    "total_assets", "current_assets", "inventories", "net_profit", "ebit", "finance_costs",
+)  # fmt: skip
 
 UNITS: tuple[Unit, ...] = (
     Unit("INR", 1e7),
@@ -181,10 +183,13 @@ _ARITHMETIC = (
 )
 
 
-def names_in(expression: str, known: frozenset[str]) -> tuple[str, ...]:
+def names_in(
+    expression: str, known: frozenset[str], functions: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
     """Names used by an arithmetic expression, in order of appearance.
 
-    The expression is Python and SQL at once: names, numbers, + - * / and parentheses only.
+    The expression is Python and SQL at once: names, numbers, + - * / and parentheses only, and
+    calls of `functions` with one argument.
 
     Raises:
         ValueError: anything else stands in the expression, or a name is not in `known`.
@@ -192,16 +197,28 @@ def names_in(expression: str, known: frozenset[str]) -> tuple[str, ...]:
     if "--" in expression or "#" in expression:
         raise ValueError(f"{expression!r}: SQL or Python would read a comment")
     tree = ast.parse(expression, mode="eval")
+    called = [node.func for node in ast.walk(tree) if _is_call_of(node, functions)]
     for node in ast.walk(tree):
-        if not isinstance(node, _ARITHMETIC):
+        if not (isinstance(node, _ARITHMETIC) or _is_call_of(node, functions)):
             raise ValueError(f"{expression!r}: {type(node).__name__} is not plain arithmetic")
         if isinstance(node, ast.Constant) and type(node.value) not in (int, float):
             raise ValueError(f"{expression!r}: {node.value!r} is not a number")
-    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    unknown = sorted(set(names) - known)
+    found = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n not in called]
+    names = {node.id for node in found}
+    unknown = sorted(names - known)
     if unknown:
         raise ValueError(f"{expression!r}: unknown item {unknown[0]!r}")
-    return tuple(sorted(set(names), key=expression.find))
+    return tuple(sorted(names, key=expression.find))
+
+
+def _is_call_of(node: ast.AST, functions: frozenset[str]) -> TypeGuard[ast.Call]:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in functions
+        and len(node.args) == 1
+        and not node.keywords
+    )
 
 
 def parts_sql(derived: Derived, known: frozenset[str]) -> str:
@@ -217,9 +234,12 @@ def parts_sql(derived: Derived, known: frozenset[str]) -> str:
 
 
 def item_columns_sql() -> str:
-    """Pivot of the long cells: one column per item, and `stated_<name>` per derived item."""
-    plain = [f"max(value) FILTER (WHERE item = '{i.name}') AS {i.name}" for i in ITEMS]
-    stated = [f"max(value) FILTER (WHERE item = '{d.name}') AS stated_{d.name}" for d in DERIVED]
+    """One column per item, and `stated_<name>` per derived item, out of lists of a year's cells.
+
+    Looking 60 names up in lists takes a third of the time of 60 filtered aggregates.
+    """
+    plain = [f"figures[list_position(items, '{i.name}')] AS {i.name}" for i in ITEMS]
+    stated = [f"figures[list_position(items, '{d.name}')] AS stated_{d.name}" for d in DERIVED]
     return ",\n    ".join(plain + stated)
 
 
@@ -238,13 +258,8 @@ def item_statements_sql() -> str:
 
 
 def previous_columns_sql() -> str:
-    """`prev_<item>`: the year before, NULL across a gap in the years."""
-    window = "OVER (PARTITION BY company_id ORDER BY fiscal_year)"
-    return ",\n    ".join(
-        f"CASE WHEN lag(fiscal_year) {window} = fiscal_year - 1"
-        f" THEN lag({name}) {window} END AS prev_{name}"
-        for name in PREVIOUS
-    )
+    """`prev_<item>`: of the period that ends where this one begins, by the window `before`."""
+    return ",\n    ".join(f"last_value({name}) OVER before AS prev_{name}" for name in PREVIOUS)
 
 
 def stated_and_parts_sql() -> str:

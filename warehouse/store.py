@@ -8,24 +8,29 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
+from itertools import pairwise
 from string import Template
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
-from warehouse import items
+from warehouse import fusion, items
 from warehouse.errors import InputError
 from warehouse.files import make_folder
+from warehouse.opening import open_database, seconds_to_wait, use_fault
 
 # Entry k brings a warehouse from schema version k to k + 1: append, never edit.
-MIGRATIONS: tuple[str, ...] = ("schema.sql", "schema_2.sql")
+MIGRATIONS: tuple[str, ...] = ("schema.sql", "schema_2.sql", "schema_3.sql")
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
+
+Vintage = Literal["latest", "first"]
 
 _IN_TRANSACTION: set[int] = set()  # ids of open connections; DuckDB cannot be asked
 
@@ -66,6 +71,9 @@ def _sql(name: str) -> str:
 def views_sql() -> str:
     """The views, with the columns of items.py filled in."""
     return Template(_sql("views.sql")).substitute(
+        corrections=fusion.corrections_sql(),
+        places=fusion.places_sql(),
+        bases=fusion.bases_sql(),
         item_statements=items.item_statements_sql(),
         item_columns=items.item_columns_sql(),
         derived_columns=items.derived_columns_sql(),
@@ -74,20 +82,7 @@ def views_sql() -> str:
 
 
 def _open(target: str, read_only: bool) -> duckdb.DuckDBPyConnection:
-    try:
-        return duckdb.connect(target, read_only=read_only, config=_CONFIG)
-    except duckdb.IOException as error:
-        text = str(error)
-        if "lock" in text.lower():
-            raise InputError(
-                f"{target}: another process holds this warehouse; wait for it or stop it"
-            ) from None
-        raise InputError(
-            f"{target}: expected a DuckDB database file, got something else or a damaged file;"
-            " restore a copy, or name another file with --db"
-        ) from None
-    except duckdb.Error as error:
-        raise InputError(f"{target}: cannot be opened: {str(error).splitlines()[0]}") from None
+    return open_database(target, read_only=read_only, config=_CONFIG, wait=seconds_to_wait())
 
 
 def _version(connection: duckdb.DuckDBPyConnection) -> int:
@@ -161,10 +156,7 @@ def connect(
             )
         yield connection
     except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException) as error:
-        raise InputError(
-            f"{path}: the database failed ({str(error).splitlines()[0][:200]}); is the disk full,"
-            " or the file damaged? restore a copy, or name another file with --db"
-        ) from None
+        raise use_fault(str(path), error) from None
     finally:
         connection.close()
 
@@ -193,6 +185,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except BaseException:
         with suppress(duckdb.Error):  # a database that failed has rolled back
             connection.execute("ROLLBACK")
+        _forget_part(connection)
         raise
     else:
         connection.execute("COMMIT")
@@ -223,33 +216,91 @@ def checks() -> tuple[Check, ...]:
     )
 
 
+@contextmanager
+def known_on(
+    connection: duckdb.DuckDBPyConnection, as_of: date | None, vintage: Vintage = "latest"
+) -> Iterator[None]:
+    """The views as they were on a day: figures, events, index lists and macro years until then.
+
+    Args:
+        connection: an open warehouse.
+        as_of: the day; None for today.
+        vintage: of a figure that was restated by then, the latest or the first.
+    """
+    connection.execute("SET VARIABLE as_of = CAST(? AS DATE)", [as_of])
+    connection.execute("SET VARIABLE vintage = ?", [vintage])
+    try:
+        yield
+    finally:
+        connection.execute("RESET VARIABLE as_of; RESET VARIABLE vintage")
+
+
+PART = 5_000  # companies; some 2 million cells, which are pivoted in a few hundred MB
+
+
+def parts(connection: duckdb.DuckDBPyConnection, size: int = PART) -> Iterator[None]:
+    """Limit the views over statements to one part of the companies after the other.
+
+    All that they say of a company rests on its own rows, so the parts add up to the whole; but
+    memory stays that of a part, however large the warehouse.
+    """
+    found = connection.execute(
+        "SELECT company_id FROM (SELECT company_id, row_number() OVER (ORDER BY company_id) AS n"
+        " FROM company) WHERE n % ? = 1 AND n > 1 ORDER BY company_id",
+        [size],
+    )
+    bounds = [None, *(row[0] for row in found.fetchall()), None]
+    try:
+        for first, following in pairwise(bounds):
+            connection.execute("SET VARIABLE first_company = ?", [first])
+            connection.execute("SET VARIABLE next_company = ?", [following])
+            yield
+    finally:
+        _forget_part(connection)
+
+
+def _forget_part(connection: duckdb.DuckDBPyConnection) -> None:
+    with suppress(duckdb.Error):  # within a transaction that failed: its end does it
+        connection.execute("RESET VARIABLE first_company; RESET VARIABLE next_company")
+
+
 _TOLERANCE = """
 CREATE OR REPLACE TEMP MACRO slack(a, b, whole_crores) AS greatest(
     0.01 * greatest(abs(a), abs(b)), CASE WHEN whole_crores THEN 2.5 ELSE 0.02 END);
 CREATE OR REPLACE TEMP MACRO differs(a, b, whole) AS abs(a - b) > slack(a, b, whole);
 CREATE OR REPLACE TEMP MACRO exceeds(a, b, whole) AS a - b > slack(a, b, whole);
-CREATE OR REPLACE TEMP TABLE checked AS SELECT * FROM statement_year;
 """
 
 
 def run_checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
-    """Run every check and replace the rows of `check_failure`."""
-    results = []
+    """Run every check and replace the rows of `check_failure` and `disagreement`."""
+    declared = checks()
+    judged, failed = [0] * len(declared), [0] * len(declared)
     connection.execute(_TOLERANCE)
     with transaction(connection):
-        connection.execute("DELETE FROM check_failure")
-        for check in checks():
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE judged AS {check.sql}")
-            connection.execute(
-                "INSERT INTO check_failure SELECT ?, ?, company_id, fiscal_year_end, basis,"
-                " actual, expected, detail FROM judged WHERE failed",
-                [check.name, check.severity],
-            )
-            row = one_row(connection, "SELECT count(*), count(*) FILTER (WHERE failed) FROM judged")
-            judged, failed = row if row else (0, 0)
-            results.append(CheckResult(check, int(judged), int(failed)))
-    connection.execute("DROP TABLE checked; DROP TABLE judged")
-    return results
+        connection.execute("DELETE FROM check_failure; DELETE FROM disagreement")
+        for _ in parts(connection):
+            connection.execute("CREATE OR REPLACE TEMP TABLE checked AS SELECT * FROM statement_year")
+            connection.execute(_sql("disagreement.sql").replace("$factors", fusion.factors_sql()))
+            for n, check in enumerate(declared):
+                more = _judge(connection, check)
+                judged[n], failed[n] = judged[n] + more[0], failed[n] + more[1]
+    connection.execute("DROP TABLE IF EXISTS checked; DROP TABLE IF EXISTS judged")
+    return [
+        CheckResult(check, *counts) for check, *counts in zip(declared, judged, failed, strict=True)
+    ]
+
+
+def _judge(connection: duckdb.DuckDBPyConnection, check: Check) -> tuple[int, int]:
+    """Run one check over `checked`, keep its failures; how many years it judged, how many failed."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE judged AS {check.sql}")
+    connection.execute(
+        "INSERT INTO check_failure SELECT ?, ?, company_id, fiscal_year_end, basis,"
+        " actual, expected, detail FROM judged WHERE failed",
+        [check.name, check.severity],
+    )
+    row = one_row(connection, "SELECT count(*), count(*) FILTER (WHERE failed) FROM judged")
+    return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
 # Tables of which every row comes from a source, and those that users' files share with sources.
@@ -259,10 +310,10 @@ _SCRAPED = (
     "published_ratio", "quarantine", "debtor_match",
 )  # fmt: skip
 _SHARED = (
-    "statement_line", "insolvency_event", "macro", "alias", "index_member", "company", "snapshot",
+    "statement_line", "user_correction", "insolvency_event", "macro", "alias", "index_member", "company", "snapshot",
 )  # fmt: skip
 # How and when a run went says nothing about the data.
-_UNCOUNTED = ("schema_version", "run", "crawl", "check_failure", "snapshot")
+_UNCOUNTED = ("schema_version", "run", "crawl", "check_failure", "disagreement", "snapshot")
 
 
 def forget_scraped(connection: duckdb.DuckDBPyConnection) -> None:
