@@ -14,15 +14,16 @@ import click
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from features import dataset
 from features.audit import audit, audit_table
+from features.audit_result import audit_notes
 from features.dataset import PanelRule
 from features.labels import CLASSES, HORIZONS, OPTIONS, LabelRule, Option
+from features.macro import MACRO
 from features.matching import Matching
-from features.ratios import RATIOS
 from warehouse import store
 from warehouse.console import console, year_range
 from warehouse.errors import InputError, exits_with_2
@@ -37,6 +38,7 @@ Examples:
   python -m features --demo --companies 1000 --out simulated.parquet
 """
 DAY = click.DateTime(["%Y-%m-%d"])
+MOST_NAMED = 12
 
 
 def _date(context: click.Context, option: click.Parameter, value: datetime | None) -> date | None:
@@ -88,7 +90,9 @@ def _label_options(command: Callable[..., None]) -> Callable[..., None]:
     help="base: X1 to X66; trend: also trend and volatility of each ratio; all: also published"
     " scores and the company's age.",
 )  # fmt: skip
-@click.option("--years", default="1980-2100", callback=year_range, help="Fiscal years, as 2010-2023.")
+@click.option(
+    "--years", default="1980-2100", callback=year_range, help="Fiscal years, as 2010-2023."
+)
 @click.option(
     "--as-of", type=DAY, callback=_date,
     help="The panel as it was known on this day: filings, events and lists until then. [today]",
@@ -154,6 +158,8 @@ def main(
         frame = pa.concat_tables(built.kept).to_pandas()
         found = audit(frame, dataset.feature_names(rule.features), seed=seed)
         screen.print(audit_table(found))
+        for note in audit_notes(found):
+            screen.print(note, style="dim")
         for warning in found.warnings:
             screen.print(f"warning: {warning}", style="yellow")
 
@@ -216,10 +222,11 @@ def _build(
 def _parts(
     connection: duckdb.DuckDBPyConnection, rule: PanelRule, built: Built
 ) -> Iterator[pa.Table]:
+    columns = len(dataset.feature_names(rule.features)) - len(MACRO)
     for batch in dataset.batches(connection, rule, with_reasons=True):
         for row in batch.reasons.to_pylist():
             built.reasons[row["code"], row["reason"]] += row["rows"]
-        built.cells += batch.table.num_rows * len(RATIOS)
+        built.cells += batch.table.num_rows * columns
         yield batch.table
 
 
@@ -280,7 +287,8 @@ def _balance(matching: Matching) -> Table:
     """How alike failing companies and controls are: standardised mean differences."""
     view = Table(title="Balance: standardised mean differences", title_justify="left")
     for name in matching.balance.columns:
-        view.add_column(str(name), justify="left" if name == "variable" else "right")
+        side: JustifyMethod = "left" if name in ("variable", "role") else "right"
+        view.add_column(str(name).replace("_", " "), justify=side)
     for row in matching.balance.itertuples(index=False):
         cells = [cell if isinstance(cell, str) else "–" if cell != cell else f"{cell:.3f}"
                  for cell in row]  # fmt: skip
@@ -296,18 +304,22 @@ def _reasons(built: Built) -> Table:
         cells[reason] += rows
         codes.setdefault(reason, []).append(code)
     view = Table(
-        "why a ratio is NULL", "ratios",
-        title=f"NULL ratios: {cells.total():,} of {built.cells:,} (most frequent reasons)",
+        "why a feature is NULL", "features",
+        title=f"NULL features: {cells.total():,} of {built.cells:,} (most frequent reasons)",
         title_justify="left",
     )  # fmt: skip
     view.add_column("cells", justify="right")
     for reason, count in cells.most_common(10):
-        view.add_row(reason, ", ".join(sorted(codes[reason], key=_number)), f"{count:,}")
+        named = sorted(codes[reason], key=_order)
+        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        view.add_row(reason, ", ".join(named[:MOST_NAMED]) + more, f"{count:,}")
     return view
 
 
-def _number(code: str) -> int:
-    return int(code[1:])
+def _order(code: str) -> tuple[int, str]:
+    """X2 before X10, and what is no ratio last."""
+    digits = code[1:].partition("_")[0]
+    return (int(digits) if digits.isdecimal() else 10_000, code)
 
 
 if __name__ == "__main__":

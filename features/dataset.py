@@ -14,14 +14,14 @@ import pandas as pd
 import pyarrow as pa
 
 from features import demo
-from features.cin import cin_columns_sql
+from features.cin import cin_columns_sql, cin_reasons_sql
 from features.demo_files import to_long
 from features.labels import HORIZONS, LabelRule, horizons_sql, labels_sql
 from features.macro import MACRO, Alignment, macro_sql
 from features.matching import Matching, apply, match
 from features.ratios import RATIOS, ratios_sql, reasons_sql
-from features.scores import SCORES, scores_sql
-from features.trends import trend_features, trends_sql
+from features.scores import SCORES, score_reasons_sql, scores_sql
+from features.trends import trend_features, trend_reasons_sql, trends_sql
 from warehouse import formats, importers, store
 from warehouse.errors import InputError
 from warehouse.items import DERIVED, ITEMS, names_in
@@ -130,8 +130,9 @@ def flow_items() -> tuple[str, ...]:
     for derived in DERIVED:
         if set(names_in(derived.definition, known)) <= flows:
             flows.add(derived.name)
-    return tuple(name for name in [*(i.name for i in ITEMS), *(d.name for d in DERIVED)]
-                 if name in flows)
+    return tuple(
+        name for name in [*(i.name for i in ITEMS), *(d.name for d in DERIVED)] if name in flows
+    )
 
 
 def _annual_sql(flows: str) -> str:
@@ -181,7 +182,9 @@ def batches(
         for _ in store.parts(connection):
             materialise(connection, rule.flows)
             table = connection.sql(panel_sql(rule)).to_arrow_table()
-            reasons = missing_reasons(connection, table if with_reasons else table.slice(0, 0))
+            reasons = NO_REASONS
+            if with_reasons:
+                reasons = missing_reasons(connection, table, rule.features)
             rows += table.num_rows
             yield Batch(table, reasons)
         if rows == 0:
@@ -219,13 +222,25 @@ def _why_empty(connection: duckdb.DuckDBPyConnection) -> str:
     )
 
 
-def missing_reasons(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> pa.Table:
-    """Why ratios of a panel just made are NULL: code, reason, rows; most frequent first."""
+NO_REASONS = pa.table({"code": [""], "reason": [""], "rows": [0]}).slice(1)
+
+
+def missing_reasons(
+    connection: duckdb.DuckDBPyConnection, table: pa.Table, features: Features = "base"
+) -> pa.Table:
+    """Why features of a panel just made are NULL: code, reason, rows; most frequent first."""
+    queries = [reasons_sql("yearly")]
+    if features != "base":
+        queries.append(trend_reasons_sql(f"({ratios_sql('yearly')})"))
+    if features == "all":
+        queries.append(score_reasons_sql("yearly"))
+        age = cin_reasons_sql("(SELECT y.*, c.cin FROM yearly y JOIN company c USING (company_id))")
+        queries.append(f"SELECT * FROM ({age}) WHERE code = 'company_age'")
     connection.register("panel_rows", table.select(["company_id", "fiscal_year"]))
     reasons = connection.sql(
-        f"SELECT code, reason, count(*) AS rows FROM ({reasons_sql('yearly')})"
+        f"SELECT code, reason, count(*) AS rows FROM ({' UNION ALL '.join(queries)})"
         " SEMI JOIN panel_rows USING (company_id, fiscal_year)"
-        " GROUP BY code, reason ORDER BY rows DESC, code"
+        " GROUP BY code, reason ORDER BY rows DESC, code, reason"
     ).to_arrow_table()
     connection.unregister("panel_rows")
     return reasons
@@ -279,9 +294,7 @@ class TrainingData:
     label_rule: str
 
 
-def training_data(
-    db: Path | None, seed: int = 0, features: Features = "base"
-) -> TrainingData:
+def training_data(db: Path | None, seed: int = 0, features: Features = "base") -> TrainingData:
     """The panel of the warehouse or, where there is none to speak of, of the demo universe.
 
     Raises:

@@ -10,6 +10,7 @@ Analysis 9(2)).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,10 @@ class Matching:
             f" {self.pairs['failing_id'].nunique():,} of {self.failing:,} failing ones by fiscal"
             f" year, sector and log total assets, each used once, up to {self.k:,} for each"
         ]
+        ratio = np.exp(self.pairs["log_difference"].abs())
+        parts.append(
+            f"sizes differ {ratio.median():.2f}-fold at the median, {ratio.max():.1f} at most"
+        )
         if len(self.unmatched):
             parts.append(f"{len(self.unmatched):,} have fewer ({_counted(self.unmatched)})")
         if self.sector_unknown:
@@ -304,24 +309,42 @@ def _balance(failing: pd.DataFrame, healthy: pd.DataFrame, pairs: pd.DataFrame) 
     a year that is someone's reference year. After: the controls in the year of their pair.
     """
     before = healthy[healthy["fiscal_year"].isin(failing["fiscal_year"])]
-    chosen = pairs[["control_id", "fiscal_year"]].rename(columns={"control_id": "company_id"})
-    sides = (failing, before, healthy.merge(chosen, on=["company_id", "fiscal_year"]))
+    chosen = pairs[["control_id", "fiscal_year", "sector"]].set_axis(
+        ["company_id", "fiscal_year", "pair_sector"], axis=1
+    )
+    sides = [failing, before, healthy.merge(chosen, on=["company_id", "fiscal_year"])]
     rows = [
         _compared(name, role, [side[column].to_numpy(float, na_value=np.nan) for side in sides])
         for name, column, role in BALANCED
     ]
-    for sector in sorted({*failing["sector"].dropna(), *before["sector"].dropna()}):
-        rows.append(_share(f"sector: {sector}", [side["sector"] == sector for side in sides]))
+    return pd.DataFrame([*rows, *_sectors(sides)])
+
+
+def _sectors(sides: list[pd.DataFrame]) -> Iterator[dict[str, Any]]:
+    """Share of each sector of a failing company, and of the others; missing ones are left out.
+
+    A control that was matched without a sector tells nothing of how well sectors were matched, so
+    the shares after are of the other controls.
+    """
+    failing, before, after = sides
+    known = [
+        failing["sector"].dropna(),
+        before["sector"].dropna(),
+        after.loc[after["pair_sector"].notna(), "sector"],
+    ]
+    names = sorted(known[0].unique())
+    for name in names:
+        yield _share(f"sector: {name}", [side == name for side in known])
+    if names and not known[1].isin(names).all():
+        yield _share("sector: another", [~side.isin(names) for side in known])
     unknown = [side["sector"].isna() for side in sides]
     if any(side.any() for side in unknown):
-        rows.append(_share("sector not known", unknown))
-    return pd.DataFrame(rows)
+        yield _share("sector not known", unknown)
 
 
 def _share(variable: str, sides: list[pd.Series[bool]]) -> dict[str, Any]:
-    return _compared(
-        variable, MATCHED_ON, [np.asarray(side, dtype=np.float64) for side in sides], share=True
-    )
+    arrays = [np.asarray(side, dtype=np.float64) for side in sides]
+    return _compared(variable, MATCHED_ON, arrays, share=True)
 
 
 def _compared(

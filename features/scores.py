@@ -39,7 +39,7 @@ _LOGARITHM = re.compile(r"\bln\((\w+)\)")
 class Term:
     """A coefficient times a quotient of two expressions over items: Python and SQL at once.
 
-    `ln` takes one item only, and is NULL where that is not above zero.
+    `ln` takes one item only; where that is not above zero the term is not finite.
     """
 
     coefficient: float
@@ -50,7 +50,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Score:
-    """A constant and a sum of terms; NULL where a term is.
+    """A constant and a sum of terms; NULL where a term is NULL or not finite.
 
     Attributes:
         code: name of the column.
@@ -204,13 +204,10 @@ def scores_sql(source: str) -> str:
 
 
 def _value_sql(score: Score) -> str:
-    return " + ".join([str(score.constant), *(_term_sql(term) for term in score.terms)])
-
-
-def _term_sql(term: Term) -> str:
-    # The database stops at the logarithm of what is not above zero; here it is NULL.
-    above = _LOGARITHM.sub(r"ln(CASE WHEN \1 > 0 THEN \1 END)", term.numerator)
-    return f"{term.coefficient} * (({above}) / nullif({term.denominator}, 0))"
+    terms = (
+        f"{t.coefficient} * (({t.numerator}) / nullif({t.denominator}, 0))" for t in score.terms
+    )
+    return " + ".join([str(score.constant), *terms])
 
 
 def score_reasons_sql(source: str) -> str:

@@ -107,7 +107,7 @@ def _of_year(yearly: Yearly, sector: Floats, year: Floats, years: Floats) -> Flo
     """Medians of the year or, where it is not among `years`, of the latest year before it."""
     keys, medians, latest = yearly
     wanted = _pair(sector, year)
-    before = np.searchsorted(keys, wanted, side="right") - 1
+    before = np.searchsorted(keys, wanted) - 1
     same = (before >= 0) & (np.append(keys, np.nan)[before] // SPAN == sector) & ~np.isnan(wanted)
     earlier = _rows(latest, before, same)
     return np.where(np.isin(year, years)[:, None], _found(keys, medians, wanted), earlier)

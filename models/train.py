@@ -246,8 +246,8 @@ def _audit(panel: Panel, columns: Columns, seed: int) -> Audit:
         given[SECTOR_KEY] = panel.X[SECTOR_KEY] * 0
     frame = pd.concat([panel.X[list(panel.own)], panel.details], axis=1).assign(**given)
     features = panel.own + ((SECTOR_KEY,) if panel.relative else ())
-    names = {"label": columns.label, "group": columns.group, "time": columns.time}
-    return audit(frame, features, **names, seed=seed)
+    label, group, time = columns.label, columns.group, columns.time
+    return audit(frame, features, label=label, group=group, time=time, seed=seed)
 
 
 def _macro(panel: Panel) -> dict[str, list[float | None]]:

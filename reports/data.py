@@ -1,7 +1,7 @@
-"""The report on a data set: what is in it, how far it can be trusted, and what would flatter a model.
+"""The report on a data set: what it holds, how far to trust it, what would flatter a model.
 
-`python -m reports --data DIR` writes `data_report.md`, `data_report.html` and `figures/`. Every figure
-is counted from the warehouse at that moment; no company is named.
+`python -m reports --data DIR` writes `data_report.md`, `data_report.html` and `figures/`. Every
+figure is counted from the warehouse at that moment; no company is named.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import numpy as np
@@ -29,12 +29,12 @@ from reports import style
 from reports.grid import Cell, Column, Grid, escape, markdown
 from reports.page import data_address, template
 from reports.style import Theme
-from reports.words import count
 from warehouse import store
 from warehouse.errors import InputError
 from warehouse.files import write_whole
 
 WIDEST_GAPS = 15
+_KEYS = ["company_id", "fiscal_year"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,16 @@ class Facts:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a query on the warehouse."""
         return [tuple(row) for row in self.connection.execute(sql).fetchall()]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture on the page: data addresses for light and dark paper."""
+
+    title: str
+    light: str
+    dark: str
+    absent: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,10 @@ def _holdings(facts: Facts) -> Grid:
         ("index lists", "SELECT count(DISTINCT list_date) FROM index_member"),
     )  # fmt: skip
     rows = [(name, facts.rows(sql)[0][0]) for name, sql in queries]
-    rows += [("panel rows", len(facts.panel)), ("panel companies", facts.panel["company_id"].nunique())]
+    rows += [
+        ("panel rows", len(facts.panel)),
+        ("panel companies", facts.panel["company_id"].nunique()),
+    ]
     return _grid("|count#", rows)
 
 
@@ -180,8 +193,8 @@ def _disagreements(facts: Facts) -> Grid | None:
     )
     if not rows:
         return None
-    return _grid("source|other source|cells that differ#|by up to 1 %#|by more#|by a factor#|factors",
-                 rows)  # fmt: skip
+    head = "source|other source|cells that differ#|by up to 1 %#|by more#|by a factor#|factors"
+    return _grid(head, rows)
 
 
 def _says_disagreements(facts: Facts) -> str:
@@ -192,10 +205,10 @@ def _says_disagreements(facts: Facts) -> str:
     corrected = facts.rows("SELECT count(*) FROM ranked_cell WHERE corrected")[0][0]
     known = facts.rows("SELECT count(*) FROM correction")[0][0]
     return (
-        f"{count(shared, 'cell')} {'is' if shared == 1 else 'are'} told by two sources or more."
-        f" Differences beyond rounding are kept in the table `disagreement`. Of"
-        f" {count(known, 'known error')} of sources (corrections), {count(corrected, 'figure')}"
-        " still stood and was replaced."
+        f"Cells that two sources or more tell: {shared:,}. Pairs that differ by more than rounding"
+        f" are kept in the table disagreement, with a mistake of scale named where one explains"
+        f" them. Known errors of sources (corrections): {known:,}; figures that still were wrong"
+        f" and were replaced: {corrected:,}."
     )
 
 
@@ -211,8 +224,8 @@ def _coverage_table(facts: Facts) -> Grid:
     gaps = (shares.max(axis=1) - shares.min(axis=1)).sort_values(ascending=False, kind="stable")
     names = {r.code: r.name for r in RATIOS}
     rows = [
-        (code, names[str(code)], *(f"{x:.0f} %" for x in shares.loc[code]), f"{gap:.0f}")
-        for code, gap in gaps.head(WIDEST_GAPS).items()
+        (code, names[code], *(f"{x:.0f} %" for x in shares.loc[code]), f"{gaps[code]:.0f}")
+        for code in map(str, gaps.head(WIDEST_GAPS).index)
     ]
     rows.append(("all 62", "mean", *(f"{x:.0f} %" for x in shares.mean()), ""))
     head = "ratio|name|" + "|".join(f"{c}#" for c in shares.columns) + "|gap in points#"
@@ -266,9 +279,12 @@ def _periods(facts: Facts) -> Grid:
     rows = facts.rows(
         "SELECT months || ' months', count(*), count(DISTINCT company_id),"
         " count(*) FILTER (WHERE prev_fiscal_year_end IS NULL),"
-        " count(DISTINCT month(fiscal_year_end)) FROM statements GROUP BY months ORDER BY count(*) DESC"
+        " count(DISTINCT month(fiscal_year_end)) FROM statements"
+        " GROUP BY months ORDER BY count(*) DESC, months"
     )
-    return _grid("period|years#|companies#|no period ends where it begins#|months it ends in#", rows)
+    return _grid(
+        "period|years#|companies#|no period ends where it begins#|months it ends in#", rows
+    )
 
 
 def _variants(facts: Facts) -> Grid:
@@ -276,13 +292,15 @@ def _variants(facts: Facts) -> Grid:
     rules = [("the paper's rule", LabelRule())]
     for option in OPTIONS:
         rules += [
-            (f"{option.name} = {value}", replace(LabelRule(), **{option.name: value}))
+            (f"{option.name} = {value}", replace(LabelRule(), **cast(Any, {option.name: value})))
             for value in option.values
             if value != option.default and (value is not None)
         ]
     rows = []
     with store.known_on(facts.connection, facts.rule.as_of, facts.rule.vintage):
-        keys = pa.Table.from_pandas(facts.panel[["company_id", "fiscal_year"]], preserve_index=False)
+        keys = pa.Table.from_pandas(
+            facts.panel[["company_id", "fiscal_year"]], preserve_index=False
+        )
         dataset.materialise(facts.connection)
         facts.connection.register("panel_keys", keys)
         for name, rule in rules:
@@ -438,9 +456,7 @@ def gather(connection: duckdb.DuckDBPyConnection, rule: PanelRule, name: str, se
     panel = table.to_pandas()
     reasons = pa.concat_tables([batch.reasons for batch in batches]).to_pandas()
     found = audit(panel, dataset.feature_names(rule.features), seed=seed)
-    return Facts(
-        connection, rule, name, checks, panel, reasons, matching, unmatched, found
-    )
+    return Facts(connection, rule, name, checks, panel, reasons, matching, unmatched, found)
 
 
 def write_data_report(
@@ -493,10 +509,8 @@ def _markdown(section: Section, said: str, grid: Grid | None, drawn: bool, numbe
     return f"## {section.title}\n\n{escape(said)}\n\n{picture}{table}\n"
 
 
-def _pictures(
-    section: Section, facts: Facts, folder: Path, number: int
-) -> tuple[str, str] | None:
-    """Write the section's picture and give its data addresses for light and dark paper."""
+def _pictures(section: Section, facts: Facts, folder: Path, number: int) -> Shown | None:
+    """Write the section's picture; None where it has none."""
     if section.draw is None:
         return None
     addresses = []
@@ -507,7 +521,7 @@ def _pictures(
             if theme is style.LIGHT:
                 _write(folder / f"{_file(number, section)}.png", style.png(figure))
             addresses.append(data_address(style.svg(figure)))
-    return addresses[0], addresses[1]
+    return Shown(section.title, *addresses)
 
 
 def _page(facts: Facts, head: list[str], sections: list[Any]) -> str:

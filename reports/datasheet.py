@@ -289,9 +289,9 @@ def _distribution() -> Section:
             Answer(
                 "Under what licence?",
                 "The program's licence (MIT) is for the program, not for the data. Each source"
-                " states its own terms ([sources.md](sources.md)); for several none are known, and"
-                " those of moneycontrol do not allow redistribution. An exported package therefore"
-                " states no licence.",
+                " states its own terms ([sources.md](sources.md)); for several no licence for reuse"
+                " is known, and moneycontrol's statements are for own research only. An exported"
+                " package therefore states no licence.",
             ),
             Answer(
                 "Do others restrict it?",
@@ -307,7 +307,8 @@ def _maintenance() -> Section:
         (
             Answer(
                 "Who maintains it?",
-                "The program: its contributors (CONTRIBUTING.md). A data set: whoever built it.",
+                "The program: its contributors ([CONTRIBUTING.md](../CONTRIBUTING.md)). A data set:"
+                " whoever built it.",
             ),
             Answer(
                 "Is it updated, and are there errata?",
@@ -323,8 +324,9 @@ def _maintenance() -> Section:
             ),
             Answer(
                 "How can others add to it?",
-                "A source, item, ratio or check is one entry in a table (CONTRIBUTING.md); a known"
-                " error is one row of `warehouse/corrections.csv`.",
+                "A source, item, ratio or check is one entry in a table"
+                " ([CONTRIBUTING.md](../CONTRIBUTING.md)); a known error is one row of"
+                " `warehouse/corrections.csv`.",
             ),
         ),
     )

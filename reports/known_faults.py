@@ -483,7 +483,7 @@ a site that misbehaves is in [faults.md](faults.md). The last column says how a 
 def _sections() -> Iterator[str]:
     for area in AREAS:
         rows = (
-            (codes(f.about) or "all", prose(f.fault), prose(f.effect), prose(f.done), f.standing)
+            (codes(f.about) or "–", prose(f.fault), prose(f.effect), prose(f.done), f.standing)
             for f in KNOWN_FAULTS
             if f.area == area.name
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from reports.grid import Column, escape, markdown_table
@@ -19,7 +20,7 @@ def table(head: str, rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def prose(text: str) -> str:
-    """One line of text, in which what stands between backticks is code and nothing else is."""
+    """One line of text: what stands between backticks is code, names of pages are links."""
     parts = text.split("`")
     return "".join(f"`{part}`" if at % 2 else _escaped(part) for at, part in enumerate(parts))
 
@@ -27,7 +28,8 @@ def prose(text: str) -> str:
 def _escaped(part: str) -> str:
     """`escape` without losing the blanks that part the text from a code beside it."""
     before, after = " " * part.startswith(" "), " " * part.endswith(" ")
-    return f"{before}{escape(part)}{after}" if part.strip() else part
+    linked = re.sub(r"\b(\w+\.md)\b", r"[\1](\1)", escape(part))
+    return f"{before}{linked}{after}" if part.strip() else part
 
 
 def code(text: str) -> str:

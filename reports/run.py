@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from reports import style, words
 from reports.figures import PICTURES, Picture
 from reports.folder import AbsentError, Run, read_run
 from reports.grid import Grid, escape, markdown
+from reports.page import data_address, template
 from reports.tables import TABLES, Table, page_board
 from warehouse.errors import InputError
 from warehouse.files import write_whole
@@ -58,11 +56,7 @@ def write_report(out: Path, panel: pd.DataFrame | None = None) -> None:
 
 def page(run: Run, pictures: dict[str, Shown], tables: dict[str, Listed]) -> str:
     """The HTML page; every text from outside is escaped."""
-    source = files("reports").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(source).render(
+    return template("report.html.jinja").render(
         run=run,
         pictures=pictures,
         tables=tables,
@@ -96,11 +90,7 @@ def _picture(run: Run, picture: Picture, folder: Path) -> Shown:
     except AbsentError as reason:
         path.unlink(missing_ok=True)
         return Shown(picture.title, absent=str(reason))
-    return Shown(picture.title, _address(light), _address(dark))
-
-
-def _address(svg: bytes) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
+    return Shown(picture.title, data_address(light), data_address(dark))
 
 
 def _table(run: Run, table: Table, folder: Path) -> Listed:

@@ -276,18 +276,22 @@ def _options() -> str:
     decides = "\n".join(f"- `{o.name}`: {escape(o.decides)}" for o in OPTIONS)
     return f"""## Options
 
+Each is an option of `python -m features`: see [commands.md](commands.md).
+
 {decides}
 
 {_table("option|value|the rule then says|", rows)}
 
 With "distress = rule", net worth is shareholders' funds and interest cover is earnings before
 interest and tax over finance costs, which must be above zero in both years; the year before must
-end where this one begins. A year whose accounts do not tell does not meet the rule and has no
-`rule_met`. Which companies and years are labelled at all is the same with both values of
-`distress`. A fiscal year comes after a plan if it ends after its date: of those the third and later
-ones are healthy with "resolution = recovers", unless another reason below makes them distressed. A
-company that is only flagged as a member of the index, without the date of a list, counts as a
-member in all its years."""
+end where this one begins. A year whose accounts do not tell does not meet the rule; such years can
+be counted by `rule_met` of `features.labels.labels_sql`, which is NULL for them. Which companies
+and years are labelled at all is the same with both values of `distress`.
+
+A fiscal year comes after a plan if it ends after its date: of those the third and later ones are
+healthy with "resolution = recovers", unless another reason below makes them distressed. A company
+that is only flagged as a member of the index, without the date of a list, counts as a member in all
+its years."""
 
 
 def _told(option: Option, value: Value) -> str:

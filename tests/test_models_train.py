@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from test_models_panel import made_up
+from test_models_panel import horizon_frame, made_up
 
 import models.search
+from features.dataset import feature_names, load_demo
 from models.artifact import load
 from models.outputs import whole_folder
+from models.score import main as score
 from models.train import main
+from warehouse import store
 from warehouse.exports import write_csv
 
 FAST = ["--learners", "lr,lightgbm", "--selectors", "all,rf", "--jobs", "1"]
@@ -27,6 +30,7 @@ WRITTEN = {
 
 def train(tmp_path: Path, *arguments: str, frame: pd.DataFrame | None = None) -> Result:
     path = tmp_path / "panel.csv"
+    tmp_path.mkdir(exist_ok=True)
     (made_up() if frame is None else frame).to_csv(path, index=False)
     out = ["--out", str(tmp_path / "run")]
     return CliRunner().invoke(main, ["--panel", str(path), *FAST, *out, *arguments])
@@ -54,6 +58,157 @@ def test_a_run_writes_its_folder(tmp_path: Path) -> None:
     proba = load(out / "model").predict_proba(made_up()).to_numpy()
     assert np.allclose(proba.sum(axis=1), 1)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def warned(result: Result) -> list[str]:
+    return [line for line in result.stdout.splitlines() if line.startswith("warning: ")]
+
+
+def test_the_audit_is_printed_written_and_warns(tmp_path: Path) -> None:
+    """Every second bankrupt row lacks r5 and r4, which others have: who lacks them is told."""
+    frame = made_up()
+    frame.loc[frame["label"] == "bankrupt", ["r4", "r5"]] = np.nan
+    result = train(tmp_path, frame=frame)
+    assert result.exit_code == 0, result.output
+    board, audit = result.stdout.index("macro_f1"), result.stdout.index("Leak audit: what tells")
+    assert board < audit < result.stdout.index("note: ")
+    assert "warning: the pattern of missing values alone tells the classes apart" in result.stdout
+    found = json.loads((tmp_path / "run" / "audit.json").read_text())
+    assert found["rows_total"] == len(frame)
+    assert any("pattern of missing values" in line for line in found["warnings"])
+    assert warned(train(tmp_path / "x", frame=made_up())) == []
+
+
+def test_without_the_audit_the_outputs_say_so(tmp_path: Path) -> None:
+    result = train(tmp_path, "--no-audit")
+    assert result.exit_code == 0, result.output
+    assert "note: no leak audit was made (--no-audit)" in result.stdout
+    assert "Leak audit" not in result.stdout
+    assert not (tmp_path / "run" / "audit.json").exists()
+    assert "No leak audit was made" in (tmp_path / "run" / "model_card.md").read_text()
+
+
+def test_the_audit_sees_whose_sector_is_not_known(tmp_path: Path) -> None:
+    """Ratios relative to a sector let a model read who has none."""
+    frame = made_up()
+    frame["sector"] = frame["sector"].mask(frame["label"] == "bankrupt")
+    said = "the pattern of missing values alone"
+    assert said not in train(tmp_path, frame=frame).stdout
+    result = train(tmp_path / "x", "--sector-relative", frame=frame)
+    assert said in result.stdout
+    assert "rows have no sector" in result.stdout
+
+
+def test_sector_relative_features_stand_in_every_output(tmp_path: Path) -> None:
+    result = train(tmp_path, "--sector-relative", "--no-audit")
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "run"
+    names = [f"r{i}" for i in range(6)] + ["copy"]
+    wanted = [*names, *(f"{name}_rel" for name in names)]
+    kept = json.loads((out / "features_kept.json").read_text())
+    assert kept["all"] == wanted
+    assert set(kept["rf"]) < set(wanted)
+    assert json.loads((out / "run.json").read_text())["features"] == 14
+    board = pd.read_csv(out / "leaderboard.csv").set_index(["learner", "selector"])
+    assert set(board.loc[("lr", "all"), ["n_features"]]) == {14}
+    assert set(pd.read_csv(out / "importance.csv")["feature"]) <= set(wanted)
+    table = (out / "tables" / "table4_features_kept.md").read_text()
+    assert "r0\\_rel" in table or "r0_rel" in table
+    assert list(load(out / "model").features) == wanted
+
+
+def test_a_horizon_by_time(tmp_path: Path) -> None:
+    options = ["--label", "fails_within_2y", "--protocol", "time", "--cut", "2015"]
+    result = train(tmp_path, *options, "--no-audit", frame=horizon_frame())
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "run"
+    facts = json.loads((out / "run.json").read_text())
+    assert facts["classes"] == {"fails": 50, "survives": 150} or set(facts["classes"]) == {
+        "fails",
+        "survives",
+    }
+    assert facts["rows"] == 200
+    assert facts["train_rows"] == 80  # 40 companies in 2012 and 2013
+    assert "40 of 240 rows have no 'fails_within_2y'" in facts["notices"][0]
+    assert "pr_auc_fails" in result.stdout
+    truths = pd.read_parquet(out / "predictions.parquet")
+    assert set(truths["truth"]) == {"fails", "survives"}
+    assert {"proba_fails", "proba_survives"} <= set(truths.columns)
+
+
+@pytest.fixture(scope="module")
+def small_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse of 80 simulated companies."""
+    path = tmp_path_factory.mktemp("small") / "demo.duckdb"
+    with store.connect(path, create=True) as connection:
+        load_demo(connection, 80)
+    return path
+
+
+def train_db(db: Path, out: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["--db", str(db), "--out", str(out), "--jobs", "1", *arguments])
+
+
+def score_example(repo: Path, model: Path) -> dict[str, list[dict[str, float]]]:
+    file = repo / "docs" / "example_statements.csv"
+    result = CliRunner().invoke(score, [str(file), "--model", str(model), "--format", "json"])
+    assert result.exit_code == 0, result.output
+    (company,) = json.loads(result.stdout)["companies"]
+    assert len(company["years"]) == 4
+    for year in company["years"]:
+        assert sum(year["probabilities"].values()) == pytest.approx(1)
+    return {"years": company["years"]}
+
+
+def test_all_features_of_a_warehouse_then_a_score(
+    small_db: Path, tmp_path: Path, repo: Path
+) -> None:
+    options = ["--features", "all", "--learners", "lightgbm,lr", "--selectors", "all,rf"]
+    result = train_db(small_db, tmp_path / "run", *options, "--grid", "paper")
+    assert result.exit_code == 0, result.output
+    kept = json.loads((tmp_path / "run" / "features_kept.json").read_text())
+    ratios = [f"X{i}_rel" for i in range(1, 63)]
+    assert kept["all"] == [*feature_names("all"), *ratios]
+    years = score_example(repo, tmp_path / "run" / "model")["years"]
+    first, last = (
+        {gap["feature"]: gap["reason"] for gap in y["missing"]} for y in (years[0], years[-1])
+    )
+    assert first["X1_trend2"] == "no three years in a row"
+    assert first["ohlson_o"] == "missing prev_net_profit"
+    assert "X1_trend2" not in last
+    assert last["company_age"] == "no CIN"
+    assert first["X16_rel"] == first["X16"] == "missing prev_total_assets"
+    assert "X1_rel" not in first
+
+
+@pytest.mark.parametrize(("level", "relative"), [("base", False), ("trend", False), ("all", True)])
+def test_levels_of_features(level: str, relative: bool, small_db: Path, tmp_path: Path) -> None:
+    options = ["--learners", "lr", "--selectors", "all", "--grid", "paper", "--no-audit"]
+    run = tmp_path / "run"
+    result = train_db(small_db, run, *options, "--features", level, "--label", "fails_within_3y")
+    assert result.exit_code == 0, result.output
+    model = load(run / "model")
+    assert [n for n in model.features if not n.endswith("_rel")] == list(feature_names(level))
+    assert (model.inputs[-2:] == ("sector_key", "year_key")) is relative
+    assert model.classes == ("fails", "survives")
+    assert model.manifest["label_rule"].startswith("fails_within_3y: whether the company is")
+
+
+def test_sector_relative_can_be_left_out(small_db: Path, tmp_path: Path) -> None:
+    options = ["--learners", "lr", "--selectors", "all", "--grid", "paper", "--no-audit"]
+    run = tmp_path / "run"
+    result = train_db(small_db, run, *options, "--features", "all", "--no-sector-relative")
+    assert result.exit_code == 0, result.output
+    assert load(run / "model").features == feature_names("all")
+
+
+@pytest.mark.slow
+def test_all_features_of_the_demo_then_a_score(tmp_path: Path, repo: Path) -> None:
+    options = ["--features", "all", "--learners", "lightgbm,lr", "--selectors", "all,rf"]
+    result = CliRunner().invoke(main, [*options, "--out", str(tmp_path / "run")])
+    assert result.exit_code == 0, result.output
+    assert "SIMULATED" in result.stdout
+    score_example(repo, tmp_path / "run" / "model")
 
 
 def test_failed_cell_is_named_with_exit_code_1(
@@ -85,6 +240,11 @@ BAD = {
         "no column 'year' (--time); nearest: fiscal_year",
     ),
     "both": (["--db", "x.duckdb"], "exclude each other"),
+    "features": (["--features", "trend"], "panel.csv has the columns that it has"),
+    "no years": (
+        ["--sector-relative", "--time", "company_id"],
+        "--sector-relative needs a column of whole years; name it with --time COL",
+    ),
     "panel": (["--panel", "absent.csv"], "no such file"),
 }
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import click
 import pytest
 from conftest import Command
 
+from features.columns import COLUMNS
+from features.labels import OPTIONS
 from features.macro import MACRO
 from features.ratios import RATIOS
+from features.scores import SCORES, Score
 from models.learners import LEARNERS
 from models.metrics import METRICS
 from models.protocols import PROTOCOLS
 from models.selectors import SELECTORS
-from reports import docs
+from reports import docs, known_faults, scores_page
+from reports.known_faults import KNOWN_FAULTS
+from reports.pieces import prose
+from scraping.load import modules
+from warehouse.dictionary import EXPORTED
+from warehouse.fusion import PLACES
 from warehouse.items import DERIVED, ITEMS, UNITS
 from warehouse.store import checks
 
@@ -28,6 +38,14 @@ NAMES = (
     *(("selectors.md", f"| `{selector.name}` |") for selector in SELECTORS),
     *(("protocols.md", f"| `{protocol.name}` |") for protocol in PROTOCOLS),
     *(("metrics.md", f"| {metric.title} |") for metric in METRICS),
+    *(("fusion.md", f"| `{place.source}` |") for place in PLACES),
+    *(("labels.md", f"- `{option.name}`: ") for option in OPTIONS),
+    *(("scores.md", f"\n`{score.code}`. ") for score in SCORES),
+    *(("dictionary.md", f"## {table.name}\n") for table in EXPORTED),
+    *(("dictionary.md", f"| `{c.name}` |") for table in EXPORTED for c in table.columns),
+    *(("dictionary.md", f"| `{column.name}` |") for column in COLUMNS),
+    *(("known_faults.md", f"## {area.title}\n") for area in known_faults.AREAS),
+    *(("known_faults.md", f"| {prose(fault.fault)} |") for fault in KNOWN_FAULTS),
 )
 
 
@@ -52,6 +70,34 @@ def test_every_file_says_that_it_is_generated_and_by_what(
     assert third == f"# {doc.title}"
     assert written[doc.file].endswith("\n")
     assert "\n\n\n" not in written[doc.file]
+
+
+def test_every_link_and_picture_leads_somewhere(written: dict[str, str], repo: Path) -> None:
+    """Links between the pages: to another page, or to a file of the repository that is by hand."""
+    found = [
+        (file, link)
+        for file, text in written.items()
+        for link in re.findall(r"\]\(([^)#]+)\)", text)
+        if file.endswith(".md") and "://" not in link
+    ]
+    assert len(found) > 20
+    by_hand = {"faults.md"}  # written by tests
+    lost = [
+        (file, link)
+        for file, link in found
+        if link not in written and not (link in by_hand or link.startswith("../"))
+    ]
+    assert not lost
+    outside = {link for _, link in found if link not in written}
+    assert [link for link in outside if not (repo / "docs" / link).exists()] == []
+
+
+def test_every_picture_is_shown_by_its_page(written: dict[str, str]) -> None:
+    shown = {name: doc.file for doc in docs.DOCS for name in doc.pictures()}
+    assert shown
+    for name, page in shown.items():
+        assert f"]({name})" in written[page]
+        assert written[name].startswith("<svg ")
 
 
 def test_no_machine_path_is_in_the_docs(written: dict[str, str], repo: Path) -> None:
@@ -89,16 +135,19 @@ def test_check_catches_a_change(process: Command, cli: Command, tmp_path: Path) 
     assert cli("reports", "--check", "--docs", folder).code == 0
     ratios = folder / "ratios.md"
     ratios.write_text(ratios.read_text(encoding="utf-8") + "more\n", encoding="utf-8")
-    changed = process("-m", "reports", "--check")
+    picture = next(folder.glob("*.svg"))
+    picture.write_text(picture.read_text(encoding="utf-8")[:-2], encoding="utf-8")
+    changed = cli("reports", "--check", "--docs", folder)
     assert changed.code == 1
     assert "ratios.md: stale" in changed.err
-    assert len(changed.err.splitlines()) == 1
+    assert f"{picture.name}: stale" in changed.err
+    assert len(changed.err.splitlines()) == 2
 
 
 def test_check_names_every_absent_file(cli: Command, tmp_path: Path) -> None:
     ran = cli("reports", "--check", "--docs", tmp_path)
     assert ran.code == 1
-    assert len(ran.err.splitlines()) == len(docs.DOCS)
+    assert len(ran.err.splitlines()) == len(docs.files()) > len(docs.DOCS)
     assert not list(tmp_path.iterdir())
 
 
@@ -107,7 +156,7 @@ def test_only_stale_files_are_written(cli: Command, tmp_path: Path) -> None:
     (tmp_path / "docs" / "macro.md").unlink()
     again = cli("reports", "--docs", tmp_path / "docs").out
     assert "macro.md: written" in again
-    assert f"{len(docs.DOCS) - 1} as they were" in again
+    assert f"{len(docs.files()) - 1} as they were" in again
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(cli: Command, tmp_path: Path) -> None:
@@ -115,3 +164,37 @@ def test_a_file_in_the_place_of_the_folder_is_refused(cli: Command, tmp_path: Pa
     ran = cli("reports", "--docs", tmp_path / "docs")
     assert ran.code == 2
     assert ran.err.count("\n") == 1
+
+
+def test_every_scraped_source_has_a_known_fault_and_every_fault_a_known_source() -> None:
+    sources = {module.SOURCE.name for module in modules().values()}
+    named = {name for fault in KNOWN_FAULTS for name in fault.about}
+    assert sources <= named
+    assert named <= sources | {place.source for place in PLACES}
+    assert len({fault.fault for fault in KNOWN_FAULTS}) == len(KNOWN_FAULTS)
+
+
+def test_prose_shows_code_and_links_and_nothing_else() -> None:
+    assert prose("take `a_b` of labels.md") == "take `a_b` of [labels.md](labels.md)"
+    assert prose("<b> *x* | `--all`") == "&lt;b&gt; \\*x\\* \\| `--all`"
+
+
+def test_the_worked_company_of_the_scores_is_the_one_worked_by_hand(repo: Path) -> None:
+    text = (repo / "tests/fixtures/worked_example.json").read_text(encoding="utf-8")
+    inputs = json.loads(text)["inputs"]
+    year, before = scores_page.WORKED["2023-03-31"], scores_page.WORKED["2022-03-31"]
+    assert year == {item: inputs["year"][item] for item in year}
+    added = {"net_profit": 40}  # the example has none of the year before
+    assert before == {"total_assets": inputs["previous_year"]["total_assets"]} | added
+
+
+@pytest.mark.parametrize("score", SCORES, ids=lambda score: score.code)
+def test_the_parts_shown_of_a_score_add_up_to_the_value_worked_by_hand(
+    written: dict[str, str], score: Score
+) -> None:
+    section = written["scores.md"].split(f"`{score.code}`. ")[1].split("\n## ")[0]
+    parts = re.findall(r"\| (-?\d+\.\d{6}) \|$", section, re.MULTILINE)
+    assert len(parts) == len(score.terms) + 1
+    assert sum(map(float, parts)) == pytest.approx(score.example, abs=1e-5)
+    assert f"**{score.example:.6f}**" in section
+    assert score.reference.split(",")[0] in section

@@ -1,4 +1,4 @@
-"""Items: expressions that are refused, every null rule of the derived items, the year before."""
+"""Items: expressions that are refused, every null rule of the derived items, the period before."""
 
 from __future__ import annotations
 
@@ -323,26 +323,37 @@ def test_two_year_ends_in_one_calendar_year(db: Path, tmp_path: Path) -> None:
         ).fetchall()
     assert [(r["fiscal_year"], r["total_assets"], r["prev_total_assets"]) for r in found] == [
         (2018, 90, None),
-        (2019, 110, 90),  # the later of the two
+        (2019, 110, 100),  # the later of the two; its nine months follow the earlier one
         (2020, 120, 110),
     ]
     assert found[1]["inventories"] is None  # the two are not mixed
     assert failed == [("2019-03-31",), ("2019-12-31",)]
 
 
-def test_consolidated_goes_before_standalone_for_all_years(db: Path, tmp_path: Path) -> None:
+def test_one_basis_for_all_years_of_a_company(db: Path, tmp_path: Path) -> None:
     rows = [
+        # More years standalone than consolidated.
         *year_rows("acme", "2019-03-31", {"total_assets": 1}, basis="standalone"),
         *year_rows("acme", "2020-03-31", {"total_assets": 2}, basis="standalone"),
         *year_rows("acme", "2020-03-31", {"total_assets": 20}, basis="consolidated"),
         *year_rows("bolt", "2020-03-31", {"total_assets": 3}, basis="standalone"),
         *year_rows("cord", "2020-03-31", {"total_assets": 4}),
+        # As many of each.
+        *year_rows("dyes", "2019-03-31", {"total_assets": 5}, basis="standalone"),
+        *year_rows("dyes", "2020-03-31", {"total_assets": 6}, basis="consolidated"),
+        *year_rows("dyes", "2021-03-31", {"total_assets": 7}),
+        # As many years, but the consolidated ones are less than half as full.
+        *year_rows("elms", "2020-03-31", {"total_assets": 8, "cash": 1, "sales": 1}),
+        *year_rows("elms", "2020-03-31", {"total_assets": 9}, basis="consolidated"),
     ]
     found = years_of(db, write_csv(tmp_path / "s.csv", rows))
     assert [(r["company_id"], r["fiscal_year"], r["basis"], r["total_assets"]) for r in found] == [
-        ("acme", 2020, "consolidated", 20),
+        ("acme", 2019, "standalone", 1),
+        ("acme", 2020, "standalone", 2),
         ("bolt", 2020, "standalone", 3),
         ("cord", 2020, "unstated", 4),
+        ("dyes", 2020, "consolidated", 6),
+        ("elms", 2020, "unstated", 8),
     ]
 
 

@@ -70,8 +70,8 @@ def import_files(
 
     Args:
         connection: an open warehouse.
-        paths: statements, events, companies, macro or corrections files (CSV, Parquet), Screener workbooks,
-            XBRL filings, saved statement pages.
+        paths: statements, events, companies, macro or corrections files (CSV, Parquet), Screener
+            workbooks, XBRL filings, saved statement pages.
         company: company_id that the documents belong to; else that of the company that the
             warehouse knows by the ISIN or symbol inside, or one made from the name inside.
         progress: called with each path before it is read.

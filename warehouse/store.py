@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
-from pathlib import Path
 from itertools import pairwise
+from pathlib import Path
 from string import Template
 from typing import Any, Literal
 
@@ -280,7 +280,9 @@ def run_checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
     with transaction(connection):
         connection.execute("DELETE FROM check_failure; DELETE FROM disagreement")
         for _ in parts(connection):
-            connection.execute("CREATE OR REPLACE TEMP TABLE checked AS SELECT * FROM statement_year")
+            connection.execute(
+                "CREATE OR REPLACE TEMP TABLE checked AS SELECT * FROM statement_year"
+            )
             connection.execute(_sql("disagreement.sql").replace("$factors", fusion.factors_sql()))
             for n, check in enumerate(declared):
                 more = _judge(connection, check)
@@ -292,7 +294,7 @@ def run_checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
 
 
 def _judge(connection: duckdb.DuckDBPyConnection, check: Check) -> tuple[int, int]:
-    """Run one check over `checked`, keep its failures; how many years it judged, how many failed."""
+    """Run a check over `checked` and keep its failures; how many years judged, how many failed."""
     connection.execute(f"CREATE OR REPLACE TEMP TABLE judged AS {check.sql}")
     connection.execute(
         "INSERT INTO check_failure SELECT ?, ?, company_id, fiscal_year_end, basis,"
@@ -310,7 +312,8 @@ _SCRAPED = (
     "published_ratio", "quarantine", "debtor_match",
 )  # fmt: skip
 _SHARED = (
-    "statement_line", "user_correction", "insolvency_event", "macro", "alias", "index_member", "company", "snapshot",
+    "statement_line", "user_correction", "insolvency_event", "macro", "alias", "index_member",
+    "company", "snapshot",
 )  # fmt: skip
 # How and when a run went says nothing about the data.
 _UNCOUNTED = ("schema_version", "run", "crawl", "check_failure", "disagreement", "snapshot")
