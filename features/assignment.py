@@ -46,8 +46,14 @@ class Group:
         return float(sizes.max() - sizes.min())
 
 
-def assign(groups: list[Group], k: int) -> tuple[Ints, Ints]:
-    """Positions of the failing and of the healthy company of each pair."""
+def assign(groups: list[Group], k: int, nearest: int = 50) -> tuple[Ints, Ints]:
+    """Positions of the failing and of the healthy company of each pair.
+
+    Args:
+        groups: who may be paired with whom; a failing company stands in one group.
+        k: places of each failing company.
+        nearest: candidates of each to begin with. It decides how long it takes, never the result.
+    """
     failing, healthy = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for component in _components(groups):
         f_ids = np.unique(np.concatenate([g.failing for g in component]))
@@ -59,7 +65,7 @@ def assign(groups: list[Group], k: int) -> tuple[Ints, Ints]:
             )
             for g in component
         )  # fmt: skip
-        f, h = _optimal(_Task(local, len(f_ids), len(h_ids), min(k, len(h_ids))))
+        f, h = _optimal(_Task(local, len(f_ids), len(h_ids), min(k, len(h_ids))), nearest)
         failing.append(f_ids[f])
         healthy.append(h_ids[h])
     return np.concatenate(failing), np.concatenate(healthy)
@@ -115,11 +121,12 @@ class _Task:
     def cost(self, group: Group, part: slice) -> Floats:
         """Costs (failing companies of the part, healthy companies of the group).
 
-        Up to a millionth is added so that, of two equal choices, the first ids win.
+        Up to a millionth is added so that, of equal choices, the first failing company gets a
+        further control, the first healthy ones are taken, and first goes with first.
         """
         difference = np.abs(group.failing_size[part, None] - group.healthy_size)
-        early = 1 - group.failing[part, None] / (2 * self.n_failing)
-        tie = 1e-6 * early * (group.healthy / self.n_healthy)
+        late = group.failing[part, None] / self.n_failing
+        tie = 0.5e-6 * (late + (1 - late / 2) * group.healthy / self.n_healthy)
         return np.asarray(np.floor(difference * self.unit) + np.floor(tie * self.unit))
 
 
@@ -142,7 +149,7 @@ class _Edges:
         return cls(failing[order], healthy[order], cost[order])
 
 
-def _optimal(task: _Task) -> tuple[Ints, Ints]:
+def _optimal(task: _Task, nearest: int) -> tuple[Ints, Ints]:
     """The best pairs of a task: positions of failing and of healthy companies.
 
     All pairs that may be made can be too many to hold, so it is solved over the nearest candidates
@@ -152,16 +159,15 @@ def _optimal(task: _Task) -> tuple[Ints, Ints]:
     cost optimality).
     """
     nobody, everyone = np.zeros(task.n_healthy), np.full(task.n_failing, np.inf)
-    width = 50
-    edges = _below(task, nobody, everyone, width)
+    edges = _below(task, nobody, everyone, nearest)
     while True:
         chosen, place = _solved(task, edges)
         price, worth = _prices(task, edges, chosen, place)
-        better = _below(task, price, worth, width)
+        better = _below(task, price, worth, nearest)
         if not len(better.cost):
             return edges.failing[chosen], edges.healthy[chosen]
         edges = _Edges.joined([edges, better])
-        width = min(2 * width, 400)
+        nearest = min(2 * nearest, 400)
 
 
 def _below(task: _Task, price: Floats, worth: Floats, width: int) -> _Edges:

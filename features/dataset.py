@@ -24,7 +24,7 @@ from features.scores import SCORES, score_reasons_sql, scores_sql
 from features.trends import trend_features, trend_reasons_sql, trends_sql
 from warehouse import formats, importers, store
 from warehouse.errors import InputError
-from warehouse.items import DERIVED, ITEMS, names_in
+from warehouse.items import DERIVED, ITEMS, PREVIOUS, names_in
 
 Features = Literal["base", "trend", "all"]
 
@@ -118,9 +118,8 @@ LEFT JOIN (
 
 def materialise(connection: duckdb.DuckDBPyConnection, flows: str = "reported") -> None:
     """Put the view `statements`, which pivots every cell, into the temporary table `yearly`."""
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE yearly AS SELECT * {_annual_sql(flows)} FROM statements"
-    )
+    rows = "FROM statements" if flows == "reported" else _annual_sql()
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE yearly AS {rows}")
 
 
 def flow_items() -> tuple[str, ...]:
@@ -135,11 +134,23 @@ def flow_items() -> tuple[str, ...]:
     )
 
 
-def _annual_sql(flows: str) -> str:
-    if flows == "reported":
-        return ""
-    cells = [f"{name} * 12 / months AS {name}" for name in flow_items()]
-    return f"REPLACE ({', '.join(cells)})"
+def _annual_sql() -> str:
+    """Query of `statements` with flows brought to 12 months, those of the period before by its own.
+
+    That period may be the earlier of two in a calendar year, which `statements` leaves out.
+    """
+    flows = flow_items()
+    now = [f"{name} * 12 / s.months AS {name}" for name in flows]
+    before = [
+        f"prev_{name} * 12 / prev_months AS prev_{name}" for name in PREVIOUS if name in flows
+    ]
+    return f"""
+SELECT s.* REPLACE ({", ".join([*now, *before])})
+FROM statements s
+LEFT JOIN (
+    SELECT company_id, basis, fiscal_year_end AS prev_fiscal_year_end, max(months) AS prev_months
+    FROM stg_cell GROUP BY ALL
+) USING (company_id, basis, prev_fiscal_year_end)"""
 
 
 def panel_sql(rule: PanelRule) -> str:
@@ -188,7 +199,7 @@ def batches(
             rows += table.num_rows
             yield Batch(table, reasons)
         if rows == 0:
-            raise InputError(_why_empty(connection))
+            raise InputError(_why_empty(connection, rule))
 
 
 def panel(connection: duckdb.DuckDBPyConnection, rule: PanelRule | None = None) -> pa.Table:
@@ -210,12 +221,16 @@ def matched(table: pa.Table, rule: PanelRule) -> tuple[pa.Table, Matching]:
     return table.take(pa.array(kept.index.to_numpy())), found
 
 
-def _why_empty(connection: duckdb.DuckDBPyConnection) -> str:
+def _why_empty(connection: duckdb.DuckDBPyConnection, rule: PanelRule) -> str:
     counts = {
         name: connection.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0]
         for name in ("statements", "insolvency_event", "company")
     }
     have = ", ".join(f"{count:,} {name.replace('_', ' ')} rows" for name, count in counts.items())
+    if rule.as_of:
+        have += f", as known on {rule.as_of}"
+    if rule.years != PanelRule.years:
+        have += ", fiscal years {}-{}".format(*rule.years)
     return (
         f"no row of the warehouse can be labelled ({have}); import statements, an events file and a"
         " companies file with in_nifty500: python -m warehouse import FILE..."

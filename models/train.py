@@ -157,7 +157,7 @@ def main(
     refuse_used(out)
     columns = Columns(label, group, time_)
     data, label_rule = _panel(panel, db, columns, features, seed)
-    if features == "all" if relative is None else relative:
+    if is_relative(features, relative):
         data = with_sector_relative(data)
     found = _audit(data, columns, seed) if audited else None
     facts = {
@@ -200,6 +200,11 @@ def _check_panel(panel: Path | None, db: Path | None, features: Features) -> Non
             f"--features {features} is for a panel made here: {panel.name} has the columns that it"
             f" has; make one with: python -m features --features {features}"
         )
+
+
+def is_relative(features: Features, relative: bool | None) -> bool:
+    """Whether ratios are compared with their sector: as asked, else with all features."""
+    return features == "all" if relative is None else relative
 
 
 def _names(listed: str, option: str) -> tuple[str, ...]:

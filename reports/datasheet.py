@@ -88,83 +88,89 @@ def _motivation() -> Section:
 
 
 def _composition() -> Section:
-    severities = Counter(check.severity for check in checks())
+    return Section("Composition", (*_instances(), *_quality()))
+
+
+def _instances() -> tuple[Answer, ...]:
     features = sum(1 for column in COLUMNS if column.role == "feature")
-    return Section(
-        "Composition",
-        (
-            Answer(
-                "What is an instance?",
-                "A fiscal year of a listed company (table `panel`). Behind it stand"
-                f" {len(EXPORTED)} tables, described in [dictionary.md](dictionary.md):"
-                f" {codes(table.name for table in EXPORTED)}.",
-            ),
-            Answer(
-                "How many?",
-                "As many as the user's sources give. The paper has 118 bankrupt and 310 healthy"
-                " companies and 3,576 company-years. Coverage by year and class is part of the"
-                " report on a warehouse's own data, not of this sheet.",
-            ),
-            Answer(
-                "Is it a sample?",
-                "Yes, and not a random one. Failing companies are those admitted to the CIRP that"
-                " can be matched to a listed company and have statements; healthy ones are members"
-                " of the Nifty 500 without any recorded event, so large companies and survivors."
-                " Companies between the two (listed, small, no event) are in neither class.",
-            ),
-            Answer(
-                "What does an instance consist of?",
-                f"Up to {len(COLUMNS)} columns, {features} of them features: {len(RATIOS)} ratios"
-                f" ([ratios.md](ratios.md)), {len(MACRO)} macro variables ([macro.md](macro.md)),"
-                f" {len(TRENDS)} trends of each ratio, {len(SCORES)} published scores"
-                " ([scores.md](scores.md)) and the company's age. They are computed from"
-                f" {len(ITEMS)} items of the statements and {len(DERIVED)} items derived from"
-                " these ([items.md](items.md)).",
-            ),
-            Answer(
-                "Is there a label?",
-                f"Three classes, {codes(CLASSES)}, by a rule of {len(OPTIONS)} options of which the"
-                " paper's is the default; and whether the company is admitted within"
-                f" {', '.join(map(str, HORIZONS[:-1]))} or {HORIZONS[-1]} years"
-                " ([labels.md](labels.md)). A label is what the law recorded, not an opinion on a"
-                " company.",
-            ),
-            Answer(
-                "Is anything missing?",
-                "Much. Sources differ in detail; a Screener workbook gives about half of the"
-                " ratios. A value that cannot be computed is missing, never 0, and"
-                " `python -m features` counts the reasons.",
-            ),
-            Answer(
-                "Do instances depend on each other?",
-                "Years of a company do, companies of a group do, and all companies of a year share"
-                " its economy. Groups of companies are not marked.",
-            ),
-            Answer(
-                "Are there recommended splits?",
-                f"Those of [protocols.md](protocols.md): {codes(p.name for p in PROTOCOLS)}."
-                " `company` is the default; random rows flatter.",
-            ),
-            Answer(
-                "Are there errors, noise, redundancies?",
-                f"{len(KNOWN_FAULTS)} known faults are listed in"
-                f" [known_faults.md](known_faults.md). {severities['error']} data checks of"
-                f" severity error and {severities['warning']} warnings run after every load"
-                " ([checks.md](checks.md)); a row that fails is kept and flagged. Ratios of the"
-                f" paper that are one quantity under several codes: {_alike()}.",
-            ),
-            Answer(
-                "Does it rest on outside resources?",
-                "The warehouse keeps every document that was fetched as it came, so it can be"
-                " rebuilt without the sites; nothing is promised about the sites themselves.",
-            ),
-            Answer(
-                "Is there anything confidential, or about persons?",
-                "All of it is published by the sources. The tables of announcements in the"
-                " warehouse hold names of insolvency professionals and of applicants, who may be"
-                " persons, as the Board publishes them; exported tables hold neither. What is said"
-                " of a company may be wrong (a match, a date): treat it so.",
-            ),
+    return (
+        Answer(
+            "What is an instance?",
+            "A fiscal year of a listed company (table `panel`). Behind it stand"
+            f" {len(EXPORTED)} tables, described in [dictionary.md](dictionary.md):"
+            f" {codes(table.name for table in EXPORTED)}.",
+        ),
+        Answer(
+            "How many?",
+            "As many as the user's sources give. The paper has 118 bankrupt and 310 healthy"
+            " companies and 3,576 company-years. Coverage by year and class is part of the"
+            " report on a warehouse's own data, not of this sheet.",
+        ),
+        Answer(
+            "Is it a sample?",
+            "Yes, and not a random one. Failing companies are those admitted to the CIRP that"
+            " can be matched to a listed company and have statements; healthy ones are members"
+            " of the Nifty 500 without any recorded event, so large companies and survivors."
+            " Companies between the two (listed, small, no event) are in neither class.",
+        ),
+        Answer(
+            "What does an instance consist of?",
+            f"Up to {len(COLUMNS)} columns, {features} of them features: {len(RATIOS)} ratios"
+            f" ([ratios.md](ratios.md)), {len(MACRO)} macro variables ([macro.md](macro.md)),"
+            f" {len(TRENDS)} trends of each ratio, {len(SCORES)} published scores"
+            " ([scores.md](scores.md)) and the company's age. They are computed from"
+            f" {len(ITEMS)} items of the statements and {len(DERIVED)} items derived from"
+            " these ([items.md](items.md)).",
+        ),
+        Answer(
+            "Is there a label?",
+            f"Three classes, {codes(CLASSES)}, by a rule of {len(OPTIONS)} options of which the"
+            " paper's is the default; and whether the company is admitted within"
+            f" {', '.join(map(str, HORIZONS[:-1]))} or {HORIZONS[-1]} years"
+            " ([labels.md](labels.md)). A label is what the law recorded, not an opinion on a"
+            " company.",
+        ),
+    )
+
+
+def _quality() -> tuple[Answer, ...]:
+    severities = Counter(check.severity for check in checks())
+    return (
+        Answer(
+            "Is anything missing?",
+            "Much. Sources differ in detail; a Screener workbook gives about half of the"
+            " ratios. A value that cannot be computed is missing, never 0, and"
+            " `python -m features` counts the reasons.",
+        ),
+        Answer(
+            "Do instances depend on each other?",
+            "Years of a company do, companies of a group do, and all companies of a year share"
+            " its economy. Groups of companies are not marked.",
+        ),
+        Answer(
+            "Are there recommended splits?",
+            f"Those of [protocols.md](protocols.md): {codes(p.name for p in PROTOCOLS)}."
+            " `company` is the default; random rows flatter.",
+        ),
+        Answer(
+            "Are there errors, noise, redundancies?",
+            f"{len(KNOWN_FAULTS)} known faults are listed in"
+            f" [known_faults.md](known_faults.md). {severities['error']} data checks of"
+            f" severity error and {severities['warning']} warnings run after every load"
+            " ([checks.md](checks.md)); a row that fails is kept and flagged. Ratios of the"
+            f" paper that are one quantity under several codes: {_alike()}.",
+        ),
+        Answer(
+            "Does it rest on outside resources?",
+            "The warehouse keeps every document that was fetched as it came, so it can be"
+            " rebuilt without the sites; nothing is promised about the sites themselves.",
+        ),
+        Answer(
+            "Is there anything confidential, or about persons?",
+            "All of it is published by the sources. The tables of announcements in the"
+            " warehouse hold names of insolvency professionals and of applicants, who may be"
+            " persons, as the Board publishes them; exported tables hold neither. What is said"
+            " of a company may be wrong (a match, a date): treat it so.",
         ),
     )
 

@@ -18,10 +18,13 @@ def body() -> str:
     """The page, without its title."""
     parts = "\n\n".join(_exported(exported) for exported in EXPORTED)
     return f"""What `python -m warehouse export DIR` writes: each table as Parquet and as CSV, with
-the same words in `datapackage.json` (a Data Package, version 2, which tools of the Frictionless
-standard read). Amounts are in INR crore (1 crore = 10,000,000 rupees). A missing value is NULL in
-Parquet and an empty cell in CSV, never 0. In CSV a text that a spreadsheet would run as a formula
-has a leading apostrophe. The columns of a key together name a row.
+the same words in `datapackage.json`. That is a Data Package, version 2, which tools of the
+Frictionless standard read (`frictionless validate` passes the CSV files; it cannot count the bytes
+of Parquet files and reports those). The columns of a key together name a row.
+
+Amounts are in INR crore (1 crore = 10,000,000 rupees). A missing value is NULL in Parquet and an
+empty cell in CSV, never 0. In CSV a text that a spreadsheet would run as a formula has a leading
+apostrophe.
 
 {parts}
 

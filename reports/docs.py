@@ -18,6 +18,7 @@ from models.metrics import METRICS, RESAMPLES
 from models.protocols import PROTOCOLS
 from models.selectors import SELECTORS
 from reports import (
+    audit_page,
     datasheet,
     dictionary_page,
     fusion_page,
@@ -333,6 +334,7 @@ DOCS: tuple[Doc, ...] = (
     Doc("labels.md", "Labels", timelines.body, timelines.pictures),
     Doc("scores.md", "Published scores", scores_page.body),
     Doc("dictionary.md", "Data dictionary", dictionary_page.body),
+    Doc("audit.md", "Leak audit", audit_page.body),
     Doc("known_faults.md", "Known faults", known_faults.body),
     Doc("datasheet.md", "Datasheet", datasheet.body),
     Doc("commands.md", "Commands", _commands),

@@ -11,17 +11,24 @@ from warehouse.items import DERIVED, ITEMS
 
 def body() -> str:
     """The page, without its title."""
+    return f"""What several files, sources and filings tell of one company is never mixed within a
+statement and never averaged. Every reported cell is kept with its file and row; views choose among
+them, so that another choice needs no new load.
+
+{_order()}
+
+{_periods()}
+
+{_errors()}"""
+
+
+def _order() -> str:
     places = (
         ("0", "a table of a user", "who types or edits figures means them to be taken"),
         *((str(n), code(p.source), escape(p.why)) for n, p in enumerate(PLACES, 1)),
     )
     statements = len({item.statement for item in ITEMS})
-    factors = ", ".join(f"{factor:,.0f}" for factor in FACTORS)
-    return f"""What several files, sources and filings tell of one company is never mixed within a
-statement and never averaged. Every reported cell is kept with its file and row; views choose among
-them, so that another choice needs no new load.
-
-## Which source goes first
+    return f"""## Which source goes first
 
 {table("place#|source|why", places)}
 
@@ -33,9 +40,11 @@ them, so that another choice needs no new load.
   whatever the source.
 - Single cells of a user's table go before a document's.
 - Of figures of one source the more recent filing goes first, then the later load.
-- Interim figures (note `interim`) are kept and are no year.
+- Interim figures (note `interim`) are kept and are no year."""
 
-## Which basis
+
+def _periods() -> str:
+    return f"""## Which basis
 
 A company's years are all of one basis, so that they can be compared: the one with most years that
 are at least half as full as the company's fullest year; where that leaves a tie, the first of
@@ -57,9 +66,12 @@ within 20 days; across a gap or an overlap it is missing.
   calendar years of the macro series that were not over. Without it, all that is loaded counts.
 - `--vintage latest` (the default) takes the most recent figure that was known; `--vintage first`
   the one that was filed first, which is what a reader had at the time.
-- Corrections count whatever the day: they say what the source should have said.
+- Corrections count whatever the day: they say what the source should have said."""
 
-## Corrections
+
+def _errors() -> str:
+    factors = ", ".join(f"{factor:,.0f}" for factor in FACTORS)
+    return f"""## Corrections
 
 A known error of a source is one row of `warehouse/corrections.csv`, or of a file of the same
 columns that is imported: {codes(CORRECTION_COLUMNS)}. The right value stands in for the wrong one

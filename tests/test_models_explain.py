@@ -237,6 +237,7 @@ def test_words() -> None:
     [
         (("bankrupt", "healthy"), 0, "risk of bankruptcy"),
         (("alive", "bankrupt"), 1, "risk of bankruptcy"),
+        (("fails", "survives"), 0, "risk of failure"),
         (("0", "1"), 1, "probability of class '1'"),
         (("bad", "good"), 0, "probability of class 'bad'"),
     ],

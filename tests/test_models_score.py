@@ -30,13 +30,14 @@ from models.evaluate import RunResult, run
 from models.learners import learner_named
 from models.panel import panel_from_frame
 from models.pipeline import build_pipeline
-from models.score import FORMATS, main, newest_model
-from models.scoring import FEW_RATIOS, file_warehouse, score
+from models.score import FORMATS, _gaps, main, newest_model
+from models.scoring import FEW_RATIOS, Missing, _level, file_warehouse, score
 from models.train import _macro
 from warehouse import store
 from warehouse.console import LOG_WIDTH
 from warehouse.dictionary import EXPORTED
 from warehouse.errors import InputError
+from warehouse.formats import STATEMENTS
 from warehouse.importers import import_files
 from warehouse.items import UNITS
 
@@ -78,8 +79,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     statements["fiscal_year_end"] = statements["fiscal_year_end"].astype(str)
     named = companies.set_index("company_id")["company_name"]
     statements["company_name"] = statements["company_id"].map(named)
-    statements = statements.drop(columns=["filed_at", "available_from"])
-    return World(folder, load(folder), frame, statements, companies)
+    read = [name for name in statements if name in STATEMENTS.columns and name != "filed_at"]
+    return World(folder, load(folder), frame, statements[read], companies)
 
 
 def with_trees(base: RunResult) -> RunResult:
@@ -448,6 +449,38 @@ def test_model_of_other_columns_is_refused(scored: Score, two: Path, tmp_path: P
     result = run(panel_from_frame(frame), "paper", ("lr",), ("all",), "paper", seed=0)
     save(tmp_path / "m", result, {})
     refused(scored(two, model=tmp_path / "m"), "Attr1, Attr2, Attr3, ...", "X1 to X66")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "level"),
+    [
+        (("X1", "X66"), "base"),
+        (("X1", "sector_key", "year_key"), "base"),
+        (("X1_trend2", "X62_vol3"), "trend"),
+        (("X1", "altman_z_em"), "all"),
+        (("X1_vol3", "company_age", "sector_key", "year_key"), "all"),
+    ],
+)
+def test_as_many_features_are_computed_as_the_model_takes(
+    inputs: tuple[str, ...], level: str, world: World
+) -> None:
+    assert _level(replace(world.model, inputs=inputs)) == level
+
+
+def test_features_that_no_level_has_are_refused(world: World) -> None:
+    with pytest.raises(InputError, match=r"\(X67, X1_trend9\); name a model"):
+        _level(replace(world.model, inputs=("X1", "X67", "X1_trend9")))
+
+
+def test_a_long_list_of_gaps_is_cut(world: World, two: Path) -> None:
+    with file_warehouse(two) as (connection, _):
+        found = score(connection, world.model, most_reasons=0)
+    company = found.companies[0]
+    gaps = tuple(Missing(f"X{i}", "no three years in a row") for i in range(1, 100))
+    year = replace(company.years[-1], missing=gaps)
+    text = _gaps(replace(company, years=(year,))).plain
+    assert "  no three years in a row: X1, X2, " in text
+    assert text.rstrip().endswith(", X62 and 37 more")
 
 
 def test_few_columns_of_ours_are_enough(

@@ -12,11 +12,13 @@ from click.testing import CliRunner, Result
 from test_models_panel import horizon_frame, made_up
 
 import models.search
-from features.dataset import feature_names, load_demo
-from models.artifact import load
+from features.dataset import Features, feature_names, load_demo, training_data
+from models import scoring
+from models.artifact import Model, load
 from models.outputs import whole_folder
+from models.panel import LEVELS, panel_from_frame, sector_columns
 from models.score import main as score
-from models.train import main
+from models.train import Columns, _audit, _label_rule, _panel, is_relative, main
 from warehouse import store
 from warehouse.exports import write_csv
 
@@ -30,7 +32,6 @@ WRITTEN = {
 
 def train(tmp_path: Path, *arguments: str, frame: pd.DataFrame | None = None) -> Result:
     path = tmp_path / "panel.csv"
-    tmp_path.mkdir(exist_ok=True)
     (made_up() if frame is None else frame).to_csv(path, index=False)
     out = ["--out", str(tmp_path / "run")]
     return CliRunner().invoke(main, ["--panel", str(path), *FAST, *out, *arguments])
@@ -60,75 +61,71 @@ def test_a_run_writes_its_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def warned(result: Result) -> list[str]:
-    return [line for line in result.stdout.splitlines() if line.startswith("warning: ")]
-
-
-def test_the_audit_is_printed_written_and_warns(tmp_path: Path) -> None:
-    """Every second bankrupt row lacks r5 and r4, which others have: who lacks them is told."""
+def sectorless() -> pd.DataFrame:
+    """No bankrupt company has a sector: ratios relative to it let a model read who has none."""
     frame = made_up()
-    frame.loc[frame["label"] == "bankrupt", ["r4", "r5"]] = np.nan
-    result = train(tmp_path, frame=frame)
-    assert result.exit_code == 0, result.output
-    board, audit = result.stdout.index("macro_f1"), result.stdout.index("Leak audit: what tells")
-    assert board < audit < result.stdout.index("note: ")
-    assert "warning: the pattern of missing values alone tells the classes apart" in result.stdout
-    found = json.loads((tmp_path / "run" / "audit.json").read_text())
-    assert found["rows_total"] == len(frame)
-    assert any("pattern of missing values" in line for line in found["warnings"])
-    assert warned(train(tmp_path / "x", frame=made_up())) == []
+    return frame.assign(sector=frame["sector"].mask(frame["label"] == "bankrupt"))
 
 
-def test_without_the_audit_the_outputs_say_so(tmp_path: Path) -> None:
-    result = train(tmp_path, "--no-audit")
-    assert result.exit_code == 0, result.output
-    assert "note: no leak audit was made (--no-audit)" in result.stdout
-    assert "Leak audit" not in result.stdout
-    assert not (tmp_path / "run" / "audit.json").exists()
-    assert "No leak audit was made" in (tmp_path / "run" / "model_card.md").read_text()
+MISSING = "the pattern of missing values alone tells the classes apart"
 
 
-def test_the_audit_sees_whose_sector_is_not_known(tmp_path: Path) -> None:
-    """Ratios relative to a sector let a model read who has none."""
-    frame = made_up()
-    frame["sector"] = frame["sector"].mask(frame["label"] == "bankrupt")
-    said = "the pattern of missing values alone"
-    assert said not in train(tmp_path, frame=frame).stdout
-    result = train(tmp_path / "x", "--sector-relative", frame=frame)
-    assert said in result.stdout
-    assert "rows have no sector" in result.stdout
-
-
-def test_sector_relative_features_stand_in_every_output(tmp_path: Path) -> None:
-    result = train(tmp_path, "--sector-relative", "--no-audit")
+def test_audit_and_relative_features_stand_in_every_output(tmp_path: Path) -> None:
+    result = train(tmp_path, "--sector-relative", "--learners", "lr", frame=sectorless())
     assert result.exit_code == 0, result.output
     out = tmp_path / "run"
-    names = [f"r{i}" for i in range(6)] + ["copy"]
+    board, audit = result.stdout.index("macro_f1"), result.stdout.index("Leak audit: what tells")
+    assert board < audit < result.stdout.index(f"warning: {MISSING}")
+    assert "rows have no sector and are compared with all sectors" in result.stdout
+    found = json.loads((out / "audit.json").read_text())
+    assert found["rows_total"] == len(made_up())
+    assert any(MISSING in line for line in found["warnings"])
+    names = [*(f"r{i}" for i in range(6)), "copy"]
     wanted = [*names, *(f"{name}_rel" for name in names)]
     kept = json.loads((out / "features_kept.json").read_text())
     assert kept["all"] == wanted
     assert set(kept["rf"]) < set(wanted)
-    assert json.loads((out / "run.json").read_text())["features"] == 14
-    board = pd.read_csv(out / "leaderboard.csv").set_index(["learner", "selector"])
-    assert set(board.loc[("lr", "all"), ["n_features"]]) == {14}
-    assert set(pd.read_csv(out / "importance.csv")["feature"]) <= set(wanted)
-    table = (out / "tables" / "table4_features_kept.md").read_text()
-    assert "r0\\_rel" in table or "r0_rel" in table
+    assert json.loads((out / "run.json").read_text())["features"] == len(wanted)
+    leaders = pd.read_csv(out / "leaderboard.csv").set_index("selector")
+    assert leaders.loc["all", "n_features"] == len(wanted)
+    assert "_rel" in (out / "tables" / "table4_features_kept.md").read_text()
     assert list(load(out / "model").features) == wanted
+
+
+def test_the_audit_sees_no_sectors_where_no_ratio_is_compared_with_them() -> None:
+    columns = Columns("label", "company_id", "fiscal_year")
+    found = _audit(panel_from_frame(sectorless()), columns, 0)
+    assert not any(MISSING in line for line in found.warnings)
+    assert (found.rows_total, found.companies, found.classes) == (360, 60, 3)
+    reasons = {row.probe: row.reason for row in found.rows}
+    assert (reasons["year"], reasons["split"]) == ("", "")
+    assert reasons["source"] == "no column 'source'"
+    assert reasons["size"] == "no column 'total_assets'"
+
+
+def test_the_audit_is_given_the_columns_of_the_panel_by_their_names() -> None:
+    """A year that tells all, under another name; and a size that does."""
+    frame = made_up().rename(columns={"label": "state of it", "company_id": "firm"})
+    kind = frame["state of it"].map({"bankrupt": 1, "distressed": 2, "healthy": 3})
+    year = frame.groupby("firm").cumcount() + kind * 10
+    frame = frame.assign(total_assets=10.0**kind, source="a", when=year)
+    columns = Columns("state of it", "firm", "when")
+    panel = panel_from_frame(frame.drop(columns="fiscal_year"), *vars(columns).values())
+    large = {row.probe for row in _audit(panel, columns, 0).rows if row.large}
+    assert large >= {"year", "size"}
 
 
 def test_a_horizon_by_time(tmp_path: Path) -> None:
     options = ["--label", "fails_within_2y", "--protocol", "time", "--cut", "2015"]
-    result = train(tmp_path, *options, "--no-audit", frame=horizon_frame())
+    one = ["--learners", "lr", "--selectors", "all", "--grid", "paper", "--no-audit"]
+    result = train(tmp_path, *options, *one, frame=horizon_frame())
     assert result.exit_code == 0, result.output
     out = tmp_path / "run"
     facts = json.loads((out / "run.json").read_text())
-    assert facts["classes"] == {"fails": 50, "survives": 150} or set(facts["classes"]) == {
-        "fails",
-        "survives",
-    }
+    assert set(facts["classes"]) == {"fails", "survives"}
     assert facts["rows"] == 200
-    assert facts["train_rows"] == 80  # 40 companies in 2012 and 2013
+    # 2012 and 2013: two years after March 2014 the cut, December 2015, has passed.
+    assert facts["train_rows"] == 80
     assert "40 of 240 rows have no 'fails_within_2y'" in facts["notices"][0]
     assert "pr_auc_fails" in result.stdout
     truths = pd.read_parquet(out / "predictions.parquet")
@@ -138,68 +135,87 @@ def test_a_horizon_by_time(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def small_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse of 80 simulated companies."""
+    """A warehouse of 60 simulated companies."""
     path = tmp_path_factory.mktemp("small") / "demo.duckdb"
     with store.connect(path, create=True) as connection:
-        load_demo(connection, 80)
+        load_demo(connection, 60)
     return path
 
 
-def train_db(db: Path, out: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["--db", str(db), "--out", str(out), "--jobs", "1", *arguments])
-
-
-def score_example(repo: Path, model: Path) -> dict[str, list[dict[str, float]]]:
+def score_example(repo: Path, model: Path) -> list[dict[str, str]]:
+    """Score the example of the docs: of each of its four years why features are missing."""
     file = repo / "docs" / "example_statements.csv"
     result = CliRunner().invoke(score, [str(file), "--model", str(model), "--format", "json"])
     assert result.exit_code == 0, result.output
+    assert "no sector is known of madeup-mills: compared with the medians of all" in result.stderr
     (company,) = json.loads(result.stdout)["companies"]
     assert len(company["years"]) == 4
     for year in company["years"]:
         assert sum(year["probabilities"].values()) == pytest.approx(1)
-    return {"years": company["years"]}
+        assert len(year["reasons"]) == 5
+    return [{gap["feature"]: gap["reason"] for gap in year["missing"]} for year in company["years"]]
 
 
 def test_all_features_of_a_warehouse_then_a_score(
     small_db: Path, tmp_path: Path, repo: Path
 ) -> None:
-    options = ["--features", "all", "--learners", "lightgbm,lr", "--selectors", "all,rf"]
-    result = train_db(small_db, tmp_path / "run", *options, "--grid", "paper")
+    options = ["--db", str(small_db), "--out", str(tmp_path / "run"), "--jobs", "1", "--no-audit"]
+    options += ["--learners", "lr", "--selectors", "rf", "--grid", "paper"]
+    result = CliRunner().invoke(main, [*options, "--features", "all"])
     assert result.exit_code == 0, result.output
-    kept = json.loads((tmp_path / "run" / "features_kept.json").read_text())
-    ratios = [f"X{i}_rel" for i in range(1, 63)]
-    assert kept["all"] == [*feature_names("all"), *ratios]
-    years = score_example(repo, tmp_path / "run" / "model")["years"]
-    first, last = (
-        {gap["feature"]: gap["reason"] for gap in y["missing"]} for y in (years[0], years[-1])
-    )
+    wanted = (*feature_names("all"), *(f"X{i}_rel" for i in range(1, 63)))
+    assert load(tmp_path / "run" / "model").features == wanted
+    first, *_, last = score_example(repo, tmp_path / "run" / "model")
     assert first["X1_trend2"] == "no three years in a row"
     assert first["ohlson_o"] == "missing prev_net_profit"
-    assert "X1_trend2" not in last
-    assert last["company_age"] == "no CIN"
     assert first["X16_rel"] == first["X16"] == "missing prev_total_assets"
     assert "X1_rel" not in first
+    assert not {"X1_trend2", "ohlson_o", "X16", "X16_rel"} & set(last)
+    assert last["company_age"] == "no CIN"
+    of_the_panel_and_of_the_score(small_db, load(tmp_path / "run" / "model"))
 
 
-@pytest.mark.parametrize(("level", "relative"), [("base", False), ("trend", False), ("all", True)])
-def test_levels_of_features(level: str, relative: bool, small_db: Path, tmp_path: Path) -> None:
-    options = ["--learners", "lr", "--selectors", "all", "--grid", "paper", "--no-audit"]
-    run = tmp_path / "run"
-    result = train_db(small_db, run, *options, "--features", level, "--label", "fails_within_3y")
-    assert result.exit_code == 0, result.output
-    model = load(run / "model")
-    assert [n for n in model.features if not n.endswith("_rel")] == list(feature_names(level))
-    assert (model.inputs[-2:] == ("sector_key", "year_key")) is relative
-    assert model.classes == ("fails", "survives")
-    assert model.manifest["label_rule"].startswith("fails_within_3y: whether the company is")
+def of_the_panel_and_of_the_score(db: Path, model: Model) -> None:
+    """A company in the warehouse gets the probabilities that its rows of the panel get."""
+    frame = training_data(db, 0, "all").frame
+    rows = frame.assign(**sector_columns(frame["sector"], frame["fiscal_year"]))
+    expected = model.predict_proba(rows).to_numpy()
+    with store.connect(db, read_only=True) as connection:
+        found = scoring.score(connection, model, most_reasons=0)
+    said = {
+        (company.company_id, year.fiscal_year): tuple(year.probabilities.values())
+        for company in found.companies
+        for year in company.years
+    }
+    keys = zip(frame["company_id"], frame["fiscal_year"].astype(int), strict=True)
+    np.testing.assert_allclose([said[key] for key in keys], expected, atol=1e-12)
+    assert not any("no sector" in line for line in found.notices)
 
 
-def test_sector_relative_can_be_left_out(small_db: Path, tmp_path: Path) -> None:
-    options = ["--learners", "lr", "--selectors", "all", "--grid", "paper", "--no-audit"]
-    run = tmp_path / "run"
-    result = train_db(small_db, run, *options, "--features", "all", "--no-sector-relative")
-    assert result.exit_code == 0, result.output
-    assert load(run / "model").features == feature_names("all")
+@pytest.mark.parametrize("level", LEVELS[:2])  # the last: in the run above
+def test_levels_of_features(level: Features, small_db: Path) -> None:
+    columns = Columns("fails_within_3y", "company_id", "fiscal_year")
+    data, rule = _panel(None, small_db, columns, level, 0)
+    assert data.features == feature_names(level)
+    assert data.classes == ("fails", "survives")
+    assert data.known_from is not None
+    assert not np.isnat(data.known_from).any()
+    assert data.notices[-1].endswith("(not yet observed, or already admitted) and are left out")
+    assert rule.startswith("fails_within_3y: whether the company is admitted within 3 years")
+    assert _label_rule("label", "the rule") == "the rule"
+
+
+@pytest.mark.parametrize(
+    ("level", "asked", "wanted"),
+    [
+        ("base", None, False), ("trend", None, False), ("all", None, True),
+        ("base", True, True), ("all", False, False),
+    ],
+)  # fmt: skip
+def test_sectors_are_compared_with_all_features_or_as_asked(
+    level: Features, asked: bool | None, wanted: bool
+) -> None:
+    assert is_relative(level, asked) is wanted
 
 
 @pytest.mark.slow
@@ -208,6 +224,7 @@ def test_all_features_of_the_demo_then_a_score(tmp_path: Path, repo: Path) -> No
     result = CliRunner().invoke(main, [*options, "--out", str(tmp_path / "run")])
     assert result.exit_code == 0, result.output
     assert "SIMULATED" in result.stdout
+    assert "Leak audit" in result.stdout
     score_example(repo, tmp_path / "run" / "model")
 
 
@@ -222,8 +239,11 @@ def test_failed_cell_is_named_with_exit_code_1(
         return whole(learner, selector, folds, plan)
 
     monkeypatch.setattr(models.search, "_cell", broken)
-    result = train(tmp_path)
+    result = train(tmp_path, "--no-audit", "--grid", "paper")
     assert result.exit_code == 1
+    assert "note: no leak audit was made (--no-audit)" in result.stdout
+    assert not (tmp_path / "run" / "audit.json").exists()
+    assert "No leak audit was made" in (tmp_path / "run" / "model_card.md").read_text()
     assert "failed: lr/all: ValueError: no" in result.output
     assert (tmp_path / "run" / "leaderboard.csv").exists()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import groupby
-from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import loaded, write_csv, year_rows
+from conftest import Row, loaded, write_csv, year_rows
 from histories import Cell, add, fill
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,7 +43,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBP
         {"company_id": "acme", "company_name": "Acme", "in_nifty500": "2019-06-30;2019-07-01"}
     ]
     macro = [{"year": year, "inflation": year - 2000} for year in (2017, 2018, 2019, 2020)]
-    files = {"s": statements, "e": events, "c": companies, "m": macro}
+    files: dict[str, Sequence[Row]] = {"s": statements, "e": events, "c": companies, "m": macro}
     paths = [write_csv(folder / f"{name}.csv", rows) for name, rows in files.items()]
     with loaded(folder / "w.duckdb", *paths) as connection:
         yield connection
@@ -254,9 +253,6 @@ def known_from(cell: Cell) -> date:
     return cell.filed_at or cell.restated_on or cell.fiscal_year_end + timedelta(60)
 
 
-Row = dict[str, object]
-
-
 def reference(cells: list[Cell], day: date | None, vintage: Vintage) -> list[tuple[object, ...]]:
     """The rows of `statements` in plain Python: of each cell the last filing until the day."""
 
@@ -305,7 +301,7 @@ def test_a_value_is_that_of_the_last_filing_until_the_day(
     assert told_by_views(memory, day, vintage) == reference(cells, day, vintage)
 
 
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(cells=histories())
 def test_the_days_of_filing_themselves(
     cells: list[Cell], memory: duckdb.DuckDBPyConnection
@@ -347,7 +343,7 @@ def any_cells(draw: st.DrawFn, first: date, last: date) -> list[Cell]:
     )  # fmt: skip
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(
     before=any_cells(date(2018, 4, 1), date(2019, 6, 30)),
     after=any_cells(date(2019, 7, 1), date(2021, 12, 31)),

@@ -20,12 +20,15 @@ import pyarrow.parquet as pa_parquet
 import pytest
 from conftest import REPO, Command, Ran, contents, rows_of, write_csv, year_rows
 
-from warehouse import exports, opening, store
+from warehouse import opening, store
 from warehouse.errors import InputError
 from warehouse.importers import import_files
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL and POSIX locks")
+fcntl = pytest.importorskip("fcntl", reason="needs SIGKILL and the locks of POSIX")
+resource = pytest.importorskip("resource", reason="needs SIGKILL and the locks of POSIX")
 
+SLOW = pytest.mark.slow
+PATIENCE = 100  # seconds that a command waits for a held warehouse: the machine may be busy
 ITEMS = ("cash", "sales", "total_assets", "inventories", "net_profit")
 HOLD = """
 import sys, duckdb
@@ -51,7 +54,7 @@ def statements(path: Path, company: str, rows: int) -> Path:
     return path
 
 
-def start(*arguments: object, wait: float = 30, **more: object) -> subprocess.Popen[str]:
+def start(*arguments: object, wait: float = PATIENCE, **more: object) -> subprocess.Popen[str]:
     """Start `python -m ARGUMENT...`; it waits `wait` seconds for a held warehouse."""
     return subprocess.Popen(
         [sys.executable, *(str(a) for a in ("-m", *arguments))],
@@ -65,7 +68,7 @@ def start(*arguments: object, wait: float = 30, **more: object) -> subprocess.Po
 
 def ended(process: subprocess.Popen[str]) -> Ran:
     """What a process did; it ended well, or with one line that says what is wrong."""
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=2 * PATIENCE)
     assert "Traceback" not in err
     assert process.returncode in (0, 2), err
     told = [line for line in err.splitlines() if line.startswith("error: ")]
@@ -120,6 +123,11 @@ def copied(db: Path, folder: Path) -> Path:
     return Path(shutil.copy(db, folder / db.name))
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BANKRUPTCY_WAIT_SECONDS", str(PATIENCE))
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Made-up statements: two small files and one whose import takes a second."""
@@ -127,7 +135,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "small": statements(folder / "small.parquet", "small", 2_000),
         "other": statements(folder / "other.parquet", "other", 3_000),
-        "large": statements(folder / "large.parquet", "large", 150_000),
+        "large": statements(folder / "large.parquet", "large", 60_000),
         "bad": write_csv(folder / "bad.csv", year_rows("bad", "2020-03-31", {"cash": "much"})),
     }
 
@@ -149,23 +157,19 @@ def old(made: Path, tmp_path: Path) -> Path:
 # Waiting for a process that holds the warehouse.
 
 
-@pytest.mark.parametrize(("how", "command"), [("write", "info"), ("read", "check")])
-def test_a_command_waits_for_the_holder_and_says_so_once(how: str, command: str, old: Path) -> None:
+@pytest.mark.parametrize("how", ["write", "read"])
+def test_a_command_waits_for_the_holder_and_says_so_once(how: str, old: Path) -> None:
+    """A reader waits for a writer, which is killed: its lock is gone; a writer for a reader."""
     with held(old, how) as holder:
-        waiting = start("warehouse", command, "--db", old)
+        waiting = start("warehouse", "info" if how == "write" else "init", "--db", old)
         said = first_line(waiting)
-        let_go(holder)
-    assert said == f"another process (PID {holder.pid}) holds {old}; waiting up to 30 s\n"
+        if how == "write":
+            holder.kill()
+        else:
+            let_go(holder)
+    assert said == f"another process (PID {holder.pid}) holds {old}; waiting up to {PATIENCE} s\n"
     ran = ended(waiting)
     assert (ran.code, ran.err) == (0, "")
-
-
-def test_the_lock_of_a_killed_process_is_gone(old: Path) -> None:
-    with held(old, "write") as holder:
-        waiting = start("warehouse", "info", "--db", old)
-        assert first_line(waiting).startswith("another process")
-        holder.kill()
-        assert ended(waiting).code == 0
 
 
 @pytest.mark.parametrize(("wait", "said"), [("0.5", " after 0.5 s; "), ("0", "; ")])
@@ -257,26 +261,30 @@ def test_the_words_of_a_path_are_no_fault(tmp_path: Path, cli: Command) -> None:
 
 
 def wait_until_held(db: Path) -> None:
-    """Return at once when another process holds the file for writing."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            duckdb.connect(str(db), read_only=True).close()
-        except duckdb.IOException as error:
-            if "Conflicting lock" in str(error):
+    """Return when another process holds the file for writing."""
+    until = time.monotonic() + PATIENCE
+    with db.open("rb") as file:
+        while time.monotonic() < until:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
                 return
-        time.sleep(0.005)
+            fcntl.lockf(file, fcntl.LOCK_UN)
+            time.sleep(0.02)
     raise AssertionError("nobody came to hold the file")
 
 
-def test_readers_beside_an_import(old: Path, files: dict[str, Path], tmp_path: Path) -> None:
+def test_readers_beside_an_import(
+    old: Path, files: dict[str, Path], tmp_path: Path, cli: Command
+) -> None:
     writer = start("warehouse", "import", files["large"], "--db", old)
-    info = start("warehouse", "info", "--db", old)
     panel = start("features", "--db", old, "--out", tmp_path / "panel.parquet")
     wait_until_held(old)
-    assert cells(old) == 152_000  # this process too waited for the import to end
+    info = cli("warehouse", "info", "--db", old)
+    assert info.err.startswith(f"another process (PID {writer.pid}) holds {old}; waiting")
+    assert "62,000" in info.out
+    assert cells(old) == 62_000
     assert ended(writer).code == 0
-    assert any(f"{count:,}" in ended(info).out for count in (2_000, 152_000))
     # The made-up companies cannot be labelled: the command says so, having read them.
     assert "statements rows" in ended(panel).err
 
@@ -286,7 +294,7 @@ def test_an_import_waits_for_a_long_read(old: Path, files: dict[str, Path]) -> N
         assert reader.stdin is not None
         assert reader.stdout is not None
         writer = start("warehouse", "import", files["other"], "--db", old)
-        assert "waiting up to 30 s" in first_line(writer)
+        assert f"waiting up to {PATIENCE} s" in first_line(writer)
         # Readers go on reading, and more of them come.
         for _ in range(3):
             reader.stdin.write("?")
@@ -302,10 +310,13 @@ def test_an_import_waits_for_a_long_read(old: Path, files: dict[str, Path]) -> N
 def test_two_imports_at_once_are_both_loaded(
     files: dict[str, Path], tmp_path: Path, old: Path
 ) -> None:
+    """Into a new warehouse; the file that both load is there once."""
     db = tmp_path / "new" / "warehouse.duckdb"
-    for _ in range(2):  # into a new warehouse, and again: nothing changes
-        both = [start("warehouse", "import", files[f], "--db", db) for f in ("other", "small")]
-        assert [ended(each).code for each in both] == [0, 0]
+    both = [
+        start("warehouse", "import", files[first], files[second], "--db", db)
+        for first, second in (("other", "small"), ("small", "small"))
+    ]
+    assert [ended(each).code for each in both] == [0, 0]
     load(old, files["other"])
     assert fingerprint(db) == fingerprint(old)
 
@@ -319,7 +330,7 @@ def test_of_two_imports_that_do_not_wait_one_may_be_refused(
     assert 0 in [each.code for each in ran]
     for each in ran:
         assert (each.code == 2) == ("another process holds this warehouse (PID" in each.err)
-    new = {"large": 150_000, "other": 3_000}
+    new = {"large": 60_000, "other": 3_000}
     assert cells(old) == 2_000 + sum(
         new[name] for name, each in zip(names, ran, strict=True) if each.code == 0
     )
@@ -343,7 +354,7 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize(("wait", "file"), [("0", "other"), ("30", "bad")])
+@pytest.mark.parametrize(("wait", "file"), [("0", "other"), ("100", "bad")])
 def test_a_failed_import_deletes_no_warehouse_of_another_process(
     wait: str, file: str, old: Path, files: dict[str, Path], cli: Command, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -456,7 +467,7 @@ def test_import_on_a_full_disk_changes_nothing(
     ballast.unlink()
     assert contents(db) == before
     assert cli("warehouse", "import", file, "--db", db).code == 0
-    assert cells(db) == (152_000 if leave > 100_000 else 5_000)
+    assert cells(db) == (62_000 if leave > 100_000 else 5_000)
 
 
 def test_import_into_a_new_warehouse_on_a_full_disk(
@@ -474,15 +485,16 @@ def test_import_into_a_new_warehouse_on_a_full_disk(
 
 def no_larger_than(size: int) -> Callable[[], None]:
     def limit() -> None:
-        import resource
-
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     return limit
 
 
-@pytest.mark.parametrize(("size", "code"), [(0, 2), (100_000, 2), (1_000_000, 0)])
+@pytest.mark.parametrize(
+    ("size", "code"),
+    [pytest.param(0, 2, marks=SLOW), (100_000, 2), pytest.param(1_000_000, 0, marks=SLOW)],
+)
 def test_import_that_may_write_no_more(
     size: int, code: int, old: Path, files: dict[str, Path], cli: Command
 ) -> None:
@@ -507,29 +519,23 @@ def whole(folder: Path) -> dict[str, bytes]:
 
 
 def test_export_on_a_full_disk_leaves_whole_files(
-    disk: Path, old: Path, files: dict[str, Path], cli: Command, tmp_path: Path
+    disk: Path, old: Path, files: dict[str, Path], cli: Command
 ) -> None:
     out = disk / "out"
-    with store.connect(old, read_only=True) as connection:
-        exports.export(connection, out, None)
-    earlier = whole(out)
+    assert cli("warehouse", "export", out, "--db", old).err.startswith("no panel")
+    before = whole(out)
     load(old, files["other"])
-    with store.connect(old, read_only=True) as connection:
-        exports.export(connection, tmp_path / "roomy", None)
-    later = whole(tmp_path / "roomy")
-    for leave in (0, 8_192):
-        ballast = fill(disk, leave)
-        ran = cli("warehouse", "export", out, "--db", old)
-        one_line(ran, str(out), "No space left on device")
-        assert set(whole(out)) == set(earlier)
-        for name, content in whole(out).items():
-            assert content in (earlier[name], later[name]), (leave, name)
-        ballast.unlink()
-    cli("warehouse", "export", out, "--db", old)
-    assert whole(out) == later
+    ballast = fill(disk, 8_192)
+    one_line(cli("warehouse", "export", out, "--db", old), str(out), "No space left on device")
+    assert whole(out) == before
+    ballast.unlink()
+    assert cli("warehouse", "export", out, "--db", old).err.startswith("no panel")
+    after = whole(out)
+    assert set(after) == set(before)
+    assert after["statements.parquet"] != before["statements.parquet"]
 
 
-@pytest.mark.parametrize("name", ["panel.parquet", "panel.csv"])
+@pytest.mark.parametrize("name", ["panel.parquet", pytest.param("panel.csv", marks=SLOW)])
 def test_panel_on_a_full_disk_leaves_the_old_one(name: str, disk: Path, cli: Command) -> None:
     out = disk / name
     out.write_text("the panel of yesterday")
@@ -540,6 +546,7 @@ def test_panel_on_a_full_disk_leaves_the_old_one(name: str, disk: Path, cli: Com
     assert out.read_text() == "the panel of yesterday"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["warehouse", "export"], ["features", "--out"]])
 def test_output_that_may_write_no_more(command: list[str], old: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "x"
@@ -583,7 +590,7 @@ def killed(db: Path, file: Path, step: str, after: float) -> float:
     """Run the step, killed after so many seconds; how long it took where it was not killed."""
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(db), str(file), step, str(after)],
-        cwd=REPO, capture_output=True, text=True, timeout=60, check=False,
+        cwd=REPO, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return float(done.stdout or -1)
@@ -608,13 +615,17 @@ def moments(parts: int, seed: int) -> list[float]:
     return [(part + rng.random()) / parts for part in range(parts)]
 
 
-def test_killed_amid_a_migration(tmp_path: Path, files: dict[str, Path]) -> None:
+OFTEN = pytest.mark.parametrize("often", [2, pytest.param(12, marks=SLOW)])
+
+
+@OFTEN
+def test_killed_amid_a_migration(often: int, tmp_path: Path, files: dict[str, Path]) -> None:
     first = tmp_path / "version 1"
     first.mkdir()
     version_1(first / "warehouse.duckdb")
     whole_one = copied(first / "warehouse.duckdb", tmp_path / "undisturbed")
     lasts = killed(whole_one, files["small"], "migration", -1)
-    for turn, share in enumerate(moments(3, seed=1)):
+    for turn, share in enumerate(moments(often, seed=1)):
         db = copied(first / "warehouse.duckdb", tmp_path / str(turn))
         killed(db, files["small"], "migration", share * lasts)
         with store.connect(db) as connection:
@@ -625,16 +636,21 @@ def test_killed_amid_a_migration(tmp_path: Path, files: dict[str, Path]) -> None
         assert cells(db) == 5_000
 
 
-def test_killed_amid_a_checkpoint(tmp_path: Path, made: Path, files: dict[str, Path]) -> None:
+@OFTEN
+def test_killed_amid_a_checkpoint(
+    often: int, tmp_path: Path, made: Path, files: dict[str, Path]
+) -> None:
     """What is committed stays, wherever its way from the log to the file was cut short."""
     whole_one = copied(made, tmp_path / "undisturbed")
     lasts = killed(whole_one, files["other"], "checkpoint", -1)
-    for turn, share in enumerate(moments(3, seed=2)):
+    for turn, share in enumerate(moments(often, seed=2)):
         db = copied(made, tmp_path / str(turn))
         killed(db, files["other"], "checkpoint", share * lasts)
         assert fingerprint(db) == fingerprint(whole_one)
-        load(db, files["other"], files["small"])
-        assert fingerprint(db) == fingerprint(whole_one)
+        with store.connect(db) as connection:  # a writer, to whom both files are known
+            done = import_files(connection, [files["other"], files["small"]])
+            assert [each.already_there for each in done] == [True, True]
+            assert store.fingerprint(connection) == fingerprint(whole_one)
 
 
 @pytest.fixture(scope="module")
@@ -691,7 +707,7 @@ def test_a_log_that_cannot_be_read_is_named_and_kept(
         one_line(ran, f"{log}: the log that a stopped process left cannot be read", "move the .wal")
     assert (db.read_bytes(), log.read_bytes()) == before
     log.rename(tmp_path / "away")
-    assert cells(db) == (2_000 if fault == "damaged" else 150_000)
+    assert cells(db) == (2_000 if fault == "damaged" else 60_000)
 
 
 def test_a_log_without_its_file_is_not_taken_for_the_next(
@@ -739,7 +755,7 @@ def test_an_import_killed_at_any_moment_leaves_all_or_nothing(
             os.killpg(run.pid, signal.SIGKILL)  # the process that we started
         run.communicate()
         states.add(cells(db))
-        assert states <= {2_000, 155_000}
+        assert states <= {2_000, 65_000}
         load(db, *both)
         assert fingerprint(db) == expected
     assert 2_000 in states, "no kill came before the commit"

@@ -26,9 +26,9 @@ def filled(db: Path) -> None:
     with store.connect(db, create=True) as connection:
         connection.execute(
             "INSERT INTO statement_line BY NAME SELECT 'calm' || i AS company_id,"
-            " DATE '2019-03-31' AS fiscal_year_end, 'unstated' AS basis, 'cash' AS item, i AS value,"
-            " 'INR' AS unit, 12 AS months, 'file' AS source, 'reported' AS note, 1 AS snapshot_id,"
-            " i AS row_number FROM range(2000) t(i)"
+            " DATE '2019-03-31' AS fiscal_year_end, 'unstated' AS basis, 'cash' AS item,"
+            " i AS value, 'INR' AS unit, 12 AS months, 'file' AS source, 'reported' AS note,"
+            " 1 AS snapshot_id, i AS row_number FROM range(2000) t(i)"
         )
 
 

@@ -303,7 +303,9 @@ def _package(
     folder: Path,
 ) -> dict[str, object]:
     """The descriptor of a Data Package, version 2. The same warehouse gives the same one."""
-    simulated = one_row(connection, "SELECT 1 FROM statement_line WHERE source = 'simulated'")
+    simulated = one_row(
+        connection, "SELECT 1 FROM statement_line WHERE source = 'simulated' LIMIT 1"
+    )
     title = "Statements, insolvency events and ratio panel of Indian listed companies"
     package: dict[str, object] = {
         "$schema": PROFILE,

@@ -125,8 +125,8 @@ def open_database(
     patient = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(HeldError),
         stop=tenacity.stop_before_delay(wait),
-        # Scattered, for two that wait not to ask in step.
-        wait=tenacity.wait_random(0.05, 0.25),
+        # Asked often at first, then each second or so; scattered, for two not to ask in step.
+        wait=tenacity.wait_random_exponential(multiplier=0.1, min=0.05, max=1),
         before_sleep=lambda state: _say_waiting(state, target, wait),
         reraise=True,
     )
