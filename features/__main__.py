@@ -146,6 +146,7 @@ def main(
         raise InputError(f"{more_files[0]}: name files after --from")
     if sum((bool(files), demo, db is not None)) > 1:
         raise InputError("--db, --from and --demo exclude each other: name one")
+    store.refuse_warehouse(out, db)
     label = {name.removeprefix("label_"): value for name, value in options.items()
              if name.startswith("label_")}  # fmt: skip
     others = {name: value for name, value in options.items() if not name.startswith("label_")}

@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 class Group:
     """Failing companies of one year and sector, and the healthy ones that each may be given.
 
-    Companies are positions in order of company_id; sizes are logs of total assets.
+    Companies are positions in order of company_id, each once; sizes are logs of total assets.
     """
 
     failing: Ints

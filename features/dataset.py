@@ -240,20 +240,28 @@ def _why_empty(connection: duckdb.DuckDBPyConnection, rule: PanelRule) -> str:
 NO_REASONS = pa.table({"code": [""], "reason": [""], "rows": [0]}).slice(1)
 
 
-def missing_reasons(
-    connection: duckdb.DuckDBPyConnection, table: pa.Table, features: Features = "base"
-) -> pa.Table:
-    """Why features of a panel just made are NULL: code, reason, rows; most frequent first."""
+def null_reasons_sql(features: Features = "base") -> str:
+    """Query with one row per NULL feature of `features_sql`, but for macro values.
+
+    Columns: company_id, fiscal_year, code, reason.
+    """
     queries = [reasons_sql("yearly")]
     if features != "base":
         queries.append(trend_reasons_sql(f"({ratios_sql('yearly')})"))
     if features == "all":
-        queries.append(score_reasons_sql("yearly"))
-        age = cin_reasons_sql("(SELECT y.*, c.cin FROM yearly y JOIN company c USING (company_id))")
-        queries.append(f"SELECT * FROM ({age}) WHERE code = 'company_age'")
+        known = "(SELECT company_id, fiscal_year, cin FROM yearly JOIN company USING (company_id))"
+        age = f"SELECT * FROM ({cin_reasons_sql(known)}) WHERE code = 'company_age'"
+        queries += [score_reasons_sql("yearly"), age]
+    return " UNION ALL ".join(f"FROM ({query})" for query in queries)
+
+
+def missing_reasons(
+    connection: duckdb.DuckDBPyConnection, table: pa.Table, features: Features = "base"
+) -> pa.Table:
+    """Why features of a panel just made are NULL: code, reason, rows; most frequent first."""
     connection.register("panel_rows", table.select(["company_id", "fiscal_year"]))
     reasons = connection.sql(
-        f"SELECT code, reason, count(*) AS rows FROM ({' UNION ALL '.join(queries)})"
+        f"SELECT code, reason, count(*) AS rows FROM ({null_reasons_sql(features)})"
         " SEMI JOIN panel_rows USING (company_id, fiscal_year)"
         " GROUP BY code, reason ORDER BY rows DESC, code, reason"
     ).to_arrow_table()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from features.cin import cin_reasons_sql
-from features.dataset import Features, feature_names, features_sql, materialise
+from features.dataset import (
+    Features,
+    feature_names,
+    features_sql,
+    materialise,
+    null_reasons_sql,
+)
 from features.macro import MACRO
-from features.ratios import RATIOS, ratios_sql, reasons_sql
-from features.scores import score_reasons_sql
-from features.trends import trend_reasons_sql
+from features.ratios import RATIOS
 from models.artifact import Model
 from models.explain import Reason, reasons
 from models.panel import (
@@ -108,8 +111,10 @@ def score(
         InputError: the model needs other features, no such company, or no company can be scored.
     """
     level = _level(model)
-    materialise(connection)
-    rows = _rows(connection, company, level)
+    wanted = None if company is None else _company_id(connection, company)
+    with store.one_company(connection, wanted) if wanted else nullcontext():
+        materialise(connection)
+    rows = _rows(connection, level)
     refused = _refused(rows)
     rows = rows[~rows["is_financial"].astype(bool)].reset_index(drop=True)
     if rows.empty:
@@ -143,15 +148,9 @@ def _level(model: Model) -> Features:
     )
 
 
-def _rows(
-    connection: duckdb.DuckDBPyConnection, company: str | None, level: Features
-) -> pd.DataFrame:
-    wanted = company
-    if company is not None:
-        wanted = _company_id(connection, company)
-    query = f"{features_sql(features=level)} WHERE $company IS NULL OR r.company_id = $company"
-    order = " ORDER BY r.company_id, r.fiscal_year"
-    return connection.execute(query + order, {"company": wanted}).fetch_df()
+def _rows(connection: duckdb.DuckDBPyConnection, level: Features) -> pd.DataFrame:
+    query = f"{features_sql(features=level)} ORDER BY r.company_id, r.fiscal_year"
+    return connection.execute(query).fetch_df()
 
 
 def _company_id(connection: duckdb.DuckDBPyConnection, name: str) -> str:
@@ -226,23 +225,10 @@ def _missing(
 ) -> dict[tuple[str, int, str], str]:
     """Why features are missing, by company, year and code."""
     found = connection.execute(
-        f"SELECT * FROM ({_reasons_sql(level)}) WHERE company_id IN (SELECT unnest($ids))",
+        f"SELECT * FROM ({null_reasons_sql(level)}) WHERE company_id IN (SELECT unnest($ids))",
         {"ids": sorted(set(rows["company_id"]))},
     ).fetchall()
     return {(company, int(year), code): reason for company, year, code, reason in found}
-
-
-def _reasons_sql(level: Features) -> str:
-    """Query with one row per NULL feature of `features_sql`, but for macro values."""
-    queries = [reasons_sql("yearly")]
-    if level != "base":
-        queries.append(trend_reasons_sql(f"({ratios_sql('yearly')})"))
-    if level == "all":
-        numbers = (
-            "(SELECT company_id, fiscal_year, cin FROM yearly JOIN company USING (company_id))"
-        )
-        queries += [score_reasons_sql("yearly"), cin_reasons_sql(numbers)]
-    return " UNION ALL ".join(f"FROM ({query})" for query in queries)
 
 
 def _gaps(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,6 +16,7 @@ from warehouse import store
 from warehouse.console import year_range
 from warehouse.errors import InputError, exits_with_2
 
+ALL_YEARS = (1980, 2100)
 EPILOG = """\b
 Examples:
   python -m reports
@@ -56,12 +58,11 @@ def main(
     years: tuple[int, int],
 ) -> None:
     """Generate the reference docs, render a run's report, or report on a data set."""
+    _one_task(check, run, data, {"--demo": demo, "--db": db, "--years": years != ALL_YEARS})
     if data is not None:
         _report_on(data, db, demo, years)
         return
     if run is not None:
-        if check:
-            raise InputError("--run and --check exclude each other")
         write_report(run)
         click.echo(f"{run / 'report.html'}: written, with figures/ and tables/ beside it")
         return
@@ -75,12 +76,22 @@ def main(
     click.echo(f"{folder}: {count} files, {count - len(written)} as they were")
 
 
+def _one_task(check: bool, run: Path | None, data: Path | None, given: dict[str, Any]) -> None:
+    """Refuse two tasks at once, and what is `given` for a data report without one."""
+    tasks = [n for n, on in (("--data", data), ("--run", run), ("--check", check)) if on]
+    if len(tasks) > 1:
+        raise InputError(f"{' and '.join(tasks)} exclude each other")
+    for name, value in given.items():
+        if value and data is None:
+            raise InputError(f"{name} belongs to --data DIR")
+
+
 def _report_on(out: Path, db: Path | None, demo: bool, years: tuple[int, int]) -> None:
     if demo and db is not None:
         raise InputError("--db and --demo exclude each other: name one")
     command = "python -m reports --data DIR"
     command += " --demo" if demo else " --db FILE" if db is not None else ""
-    command += f" --years {years[0]}-{years[1]}" if years != (1980, 2100) else ""
+    command += f" --years {years[0]}-{years[1]}" if years != ALL_YEARS else ""
     name = "demo universe: SIMULATED companies" if demo else store.warehouse_path(db).name
     with dataset.demo_warehouse() if demo else store.connect(db) as connection:
         write_data_report(connection, out, PanelRule(years=years), name, command)

@@ -136,7 +136,7 @@ def _by_source(facts: Facts) -> Grid:
     rows = facts.rows(
         "SELECT source, count(*), count(DISTINCT company_id), min(year(fiscal_year_end)),"
         " max(year(fiscal_year_end)), count(*) FILTER (WHERE note = 'proxy'),"
-        " count(filed_at) FROM statement_line GROUP BY source ORDER BY count(*) DESC"
+        " count(filed_at) FROM statement_line GROUP BY source ORDER BY count(*) DESC, source"
     )
     return _grid(
         "source|cells#|companies#|first year#|last year#|estimates#|with a filing date#",
@@ -188,8 +188,9 @@ def _disagreements(facts: Facts) -> Grid | None:
     rows = facts.rows(
         "SELECT source, other_source, count(*), count(*) FILTER (WHERE abs(relative) <= 0.01),"
         " count(*) FILTER (WHERE factor IS NULL AND abs(relative) > 0.01),"
-        " count(factor), string_agg(DISTINCT factor::BIGINT::VARCHAR, ', ')"
-        " FROM disagreement GROUP BY ALL ORDER BY count(*) DESC"
+        " count(factor), array_to_string(list_sort(list(DISTINCT factor::BIGINT)), ', ')"
+        " FROM disagreement GROUP BY source, other_source"
+        " ORDER BY count(*) DESC, source, other_source"
     )
     if not rows:
         return None
@@ -359,6 +360,8 @@ def _audit_table(facts: Facts) -> Grid:
 
 
 def _says_audit(facts: Facts) -> str:
+    if all(row.figures is None for row in facts.audit.rows):
+        return f"No probe could be run: {facts.audit.rows[0].reason}."
     if not facts.audit.warnings:
         return "Nothing that is no account tells the classes apart to speak of."
     return "Warnings: " + " ".join(f"{warning}." for warning in facts.audit.warnings)
@@ -480,6 +483,8 @@ def write_data_report(
     Raises:
         InputError: no row can be labelled, or the folder cannot be written to.
     """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: a folder was expected, this is a file")
     facts = gather(connection, rule, name, seed)
     head = [f"Data: {name}.", f"Rule: {rule.words()}.", f"Made by: {command}"]
     text, shown = [], []

@@ -15,7 +15,7 @@ import pyarrow
 
 from features.audit_result import Audit
 from models.outputs import panel_summary
-from models.panel import panel_from_frame
+from models.panel import FOCUS, panel_from_frame
 from warehouse.errors import InputError
 
 KEYS = ("learner", "selector")
@@ -102,9 +102,10 @@ class Run:
 
     @property
     def focus(self) -> str:
-        """The class that matters most: bankrupt, else the rarest."""
+        """The class that matters most: failure, else the rarest."""
         counts: dict[str, int] = dict(self.facts["classes"])
-        return "bankrupt" if "bankrupt" in self.classes else min(counts, key=lambda c: counts[c])
+        known = [name for name in FOCUS if name in self.classes]
+        return known[0] if known else min(counts, key=lambda c: counts[c])
 
     @property
     def keys(self) -> list[str]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 
-from features.macro import MACRO
-from features.ratios import RATIOS
+from models import explain
 from models.learners import LEARNERS
 from models.protocols import protocol_named
 from models.selectors import SELECTORS
 from reports.folder import Estimate, Run
 
-_FEATURES = {ratio.code: ratio.name for ratio in RATIOS} | {m.code: m.name for m in MACRO}
 _LEARNERS = {learner.name: learner.title for learner in LEARNERS}
 _SELECTORS = {selector.name: selector.title for selector in SELECTORS}
 
@@ -26,8 +24,9 @@ MEANING = {
 
 
 def feature_name(code: str) -> str:
-    """Name of a ratio or macro series; empty for a feature of an outside panel."""
-    return _FEATURES.get(code, "")
+    """Name of a feature of ours; empty for one of an outside panel."""
+    name = explain.feature_name(code)
+    return "" if name == code else name
 
 
 def feature_title(code: str) -> str:

@@ -13,14 +13,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 import duckdb
-import tenacity
 from filelock import FileLock, Timeout
 
 from scraping import snapshots
@@ -205,17 +204,9 @@ def only_run() -> Iterator[None]:
         lock.release()
 
 
-@contextmanager
-def _warehouse(db: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
+def _warehouse(db: Path | None) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
     """The warehouse, waiting for another process that reads it; short: a crawl holds it not."""
-    patient = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda e: "another process holds" in str(e)),
-        stop=tenacity.stop_after_delay(_PATIENCE),
-        wait=tenacity.wait_fixed(2),
-        reraise=True,
-    )
-    with ExitStack() as stack:
-        yield patient(lambda: stack.enter_context(warehouse_store.connect(db, create=True)))
+    return warehouse_store.connect(db, create=True, wait=_PATIENCE)
 
 
 class _Mark:

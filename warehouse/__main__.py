@@ -59,24 +59,20 @@ def import_(files: tuple[Path, ...], company: str | None, db: Path | None) -> No
     All files or none: a bad row is named and nothing changes. The data checks run after the load.
     """
     console, started = make_console(), datetime.now()
-    fresh = not store.warehouse_path(db).exists()
-    try:
-        with store.connect(db, create=True) as connection, _progress() as progress:
-            task = progress.add_task("reading", total=None)
-            with store.transaction(connection):
-                done = import_files(
-                    connection,
-                    files,
-                    company,
-                    lambda path: progress.update(task, description=f"loading {path.name}"),
-                )
-                progress.update(task, description="checking")
-                results = store.run_checks(connection)
-                _record_run(connection, started, done)
-    except InputError:
-        if fresh and store.warehouse_path(db).is_file():
-            store.warehouse_path(db).unlink()
-        raise
+    for file in files:
+        store.refuse_warehouse(file, db)
+    with store.connect(db, create=True) as connection, _progress() as progress:
+        task = progress.add_task("reading", total=None)
+        with store.transaction(connection):
+            done = import_files(
+                connection,
+                files,
+                company,
+                lambda path: progress.update(task, description=f"loading {path.name}"),
+            )
+            progress.update(task, description="checking")
+            results = store.run_checks(connection)
+            _record_run(connection, started, done)
     _print_imported(console, done)
     _print_checks(console, results, only_failing=True)
 
@@ -159,8 +155,9 @@ def _print_disagreements(console: Console, connection: duckdb.DuckDBPyConnection
     """How often two sources differ, how much, and by which mistake of scale."""
     found = connection.execute(
         "SELECT source, other_source, count(*), count(*) FILTER (WHERE abs(relative) <= 0.01),"
-        " string_agg(DISTINCT factor::BIGINT::VARCHAR, ', ')"
-        " FROM disagreement GROUP BY ALL ORDER BY count(*) DESC, ALL"
+        " array_to_string(list_sort(list(DISTINCT factor::BIGINT)), ', ')"
+        " FROM disagreement GROUP BY source, other_source"
+        " ORDER BY count(*) DESC, source, other_source"
     ).fetchall()
     if not found:
         return

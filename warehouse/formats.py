@@ -95,6 +95,7 @@ STATEMENTS = Format(
         ),
         "source": _TEXT,
         "filed_at": _EVENT_DATE,
+        "available_from": _EVENT_DATE,
         "note": _TEXT,
     },
     mandatory=("company_id", "fiscal_year_end", "item", "value"),

@@ -296,15 +296,16 @@ def _validate_units(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -
             f"{incoming.at(row[0])}, column value: {row[1]} {row[2] or 'INR crore'} is more"
             " than India's economy; is the unit right?"
         )
-    row = one_row(
-        connection,
-        "SELECT row_number, filed_at, fiscal_year_end FROM staged"
-        " WHERE CAST(filed_at AS DATE) < CAST(fiscal_year_end AS DATE) ORDER BY row_number LIMIT 1",
-    )
-    if row:
-        raise InputError(
-            f"{incoming.at(row[0])}, column filed_at: {row[1]} is before the year end {row[2]}"
+    for column in ("filed_at", "available_from"):
+        row = one_row(
+            connection,
+            f"SELECT row_number, {column}, fiscal_year_end FROM staged WHERE CAST({column} AS DATE)"
+            " < CAST(fiscal_year_end AS DATE) ORDER BY row_number LIMIT 1",
         )
+        if row:
+            raise InputError(
+                f"{incoming.at(row[0])}, column {column}: {row[1]} is before the year end {row[2]}"
+            )
 
 
 def _validate_corrections(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
@@ -382,7 +383,9 @@ def _load_statements(connection: duckdb.DuckDBPyConnection, snapshot: int) -> No
         SELECT company_id, CAST(fiscal_year_end AS DATE), coalesce(basis, $no_basis), item,
             CAST(value AS DOUBLE) / per_crore, unit_size.unit,
             coalesce(CAST(CAST(months AS DOUBLE) AS SMALLINT), 12), coalesce(source, $no_source),
-            coalesce(note, 'reported'), CAST(filed_at AS DATE), $snapshot, row_number, NULL
+            coalesce(note, 'reported'), CAST(filed_at AS DATE), $snapshot, row_number,
+            CASE WHEN filed_at IS NULL THEN nullif(CAST(available_from AS DATE),
+                CAST(fiscal_year_end AS DATE) + 60) END
         FROM staged JOIN unit_size ON unit_size.unit = coalesce(staged.unit, 'INR crore')
         """,
         {

@@ -1,5 +1,5 @@
--- Version 3: what was known when. restated_on: the day on which a figure was first seen changed, where
--- its source gives no filing date; NULL for the first figure and for users' files.
+-- Version 3: what was known when. restated_on, where there is no filing date: the day on which a
+-- source's figure was first seen changed, or the day that a user's file gives as available_from.
 ALTER TABLE statement_line ADD COLUMN restated_on DATE;
 
 -- One row per known error of a source, as users' corrections files tell it.

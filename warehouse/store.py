@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -31,6 +31,12 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 
 Vintage = Literal["latest", "first"]
+
+# What DuckDB raises when a disk or file fails: the third is a COMMIT that cannot be written.
+_FAILED = (
+    duckdb.IOException, duckdb.FatalException, duckdb.TransactionException,
+    duckdb.InternalException,
+)  # fmt: skip
 
 _IN_TRANSACTION: set[int] = set()  # ids of open connections; DuckDB cannot be asked
 
@@ -64,6 +70,16 @@ def warehouse_path(db: Path | None) -> Path:
     return db if db is not None else data_dir() / "warehouse.duckdb"
 
 
+def refuse_warehouse(path: Path, db: Path | None) -> None:
+    """Raise InputError where a file to read or write is the warehouse itself.
+
+    Opening it beside its connection would end the lock on it; writing it would end the warehouse.
+    """
+    warehouse = warehouse_path(db)
+    if path.exists() and warehouse.exists() and path.samefile(warehouse):
+        raise InputError(f"{path}: is the warehouse itself; name another file")
+
+
 def _sql(name: str) -> str:
     return files("warehouse").joinpath(name).read_text(encoding="utf-8")
 
@@ -81,8 +97,9 @@ def views_sql() -> str:
     )
 
 
-def _open(target: str, read_only: bool) -> duckdb.DuckDBPyConnection:
-    return open_database(target, read_only=read_only, config=_CONFIG, wait=seconds_to_wait())
+def _open(target: str, read_only: bool, wait: float | None = None) -> duckdb.DuckDBPyConnection:
+    seconds = seconds_to_wait() if wait is None else wait
+    return open_database(target, read_only=read_only, config=_CONFIG, wait=seconds)
 
 
 def _version(connection: duckdb.DuckDBPyConnection) -> int:
@@ -128,7 +145,11 @@ def _require_version(connection: duckdb.DuckDBPyConnection, target: str) -> int:
 
 @contextmanager
 def connect(
-    db: Path | None = None, *, create: bool = False, read_only: bool = False
+    db: Path | None = None,
+    *,
+    create: bool = False,
+    read_only: bool = False,
+    wait: float | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse at its newest schema version.
 
@@ -136,29 +157,51 @@ def connect(
         db: the file, or None for the default one.
         create: make it if it is not there.
         read_only: open for reading beside other readers; never migrates.
+        wait: seconds to wait for another process that holds it; None for the default
+            (`warehouse.opening.seconds_to_wait`).
 
     Raises:
         InputError: missing, locked, damaged, foreign or of a newer schema version.
     """
     path = warehouse_path(db)
-    if not path.exists() and not create:
+    there = path.exists()
+    if not there and not create:
         raise InputError(f"{path}: no warehouse here; make one with: python -m warehouse init")
     make_folder(path.parent)
-    connection = _open(str(path), read_only)
+    connection = _open(str(path), read_only, wait)
     try:
         version = _require_version(connection, str(path))
-        if not read_only:
-            _migrate(connection, version)
-        elif version < len(MIGRATIONS):
+        if read_only and version < len(MIGRATIONS):
             raise InputError(
                 f"{path}: schema version {version}; bring it to {len(MIGRATIONS)} with:"
                 " python -m warehouse init"
             )
-        yield connection
-    except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException) as error:
+        made = not there and version == 0
+        with _discarded_if_empty(connection, path) if made else nullcontext():
+            if not read_only:
+                _migrate(connection, version)
+            yield connection
+    except _FAILED as error:
         raise use_fault(str(path), error) from None
     finally:
         connection.close()
+
+
+@contextmanager
+def _discarded_if_empty(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
+    """A failure of the block deletes the new warehouse, if nothing was loaded into it.
+
+    It is deleted while it is locked: once it is not, another process may have filled it.
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(duckdb.Error, OSError):
+            used = "SELECT 1 FROM snapshot UNION ALL SELECT 1 FROM run LIMIT 1"
+            if _version(connection) == 0 or not one_row(connection, used):
+                connection.execute("CHECKPOINT")  # closing must not touch the .wal of the next
+                path.unlink()
+        raise
 
 
 @contextmanager
@@ -232,7 +275,8 @@ def known_on(
     try:
         yield
     finally:
-        connection.execute("RESET VARIABLE as_of; RESET VARIABLE vintage")
+        with suppress(duckdb.Error):  # a generator that nobody finished outlives its connection
+            connection.execute("RESET VARIABLE as_of; RESET VARIABLE vintage")
 
 
 PART = 5_000  # companies; some 2 million cells, which are pivoted in a few hundred MB
@@ -255,6 +299,17 @@ def parts(connection: duckdb.DuckDBPyConnection, size: int = PART) -> Iterator[N
             connection.execute("SET VARIABLE first_company = ?", [first])
             connection.execute("SET VARIABLE next_company = ?", [following])
             yield
+    finally:
+        _forget_part(connection)
+
+
+@contextmanager
+def one_company(connection: duckdb.DuckDBPyConnection, company_id: str) -> Iterator[None]:
+    """Limit the views over statements to one company."""
+    connection.execute("SET VARIABLE first_company = ?", [company_id])
+    connection.execute("SET VARIABLE next_company = ? || chr(1)", [company_id])
+    try:
+        yield
     finally:
         _forget_part(connection)
 

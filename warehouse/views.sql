@@ -3,14 +3,19 @@
 
 -- correction: one row per known error of a source: those that come with the program and those of
 -- users' files. It replaces the wrong figure where and as long as it stands; without a right one the
--- figure is left out.
+-- figure is left out. Of several the one loaded last.
 CREATE OR REPLACE VIEW correction AS
-SELECT company_id, CAST(fiscal_year_end AS DATE) AS fiscal_year_end, basis, item, source, "wrong",
-    "right", reason, reference, status
-FROM ($corrections)
-UNION ALL
-SELECT company_id, fiscal_year_end, basis, item, source, "wrong", "right", reason, reference, status
-FROM user_correction;
+SELECT * EXCLUDE (snapshot_id)
+FROM (
+    SELECT company_id, CAST(fiscal_year_end AS DATE) AS fiscal_year_end, basis, item, source,
+        "wrong", "right", reason, reference, status, 0 AS snapshot_id
+    FROM ($corrections)
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (row_number) FROM user_correction
+)
+QUALIFY row_number() OVER (
+    PARTITION BY company_id, fiscal_year_end, item, source, "wrong"
+    ORDER BY snapshot_id DESC) = 1;
 
 -- ranked_cell: one row per reported cell of a year that was known on the day `as_of` (a variable; all
 -- are where it is not set), corrected where it is known to be wrong. available_from: the day of
@@ -168,24 +173,25 @@ WHERE c.in_nifty500 OR c.company_id IN (SELECT company_id FROM index_member)
         SELECT company_id FROM insolvency_event
         WHERE company_id IS NOT NULL AND event_type <> 'voluntary_liquidation');
 
--- basis_year: one row per company and year end, of the one basis that all its years are taken from, so
--- that years can be compared: the basis with most years that are at least half as full as the
--- company's fullest; consolidated accounts where that leaves a tie, then standalone.
-CREATE OR REPLACE VIEW basis_year AS
-SELECT * EXCLUDE (full_years)
+-- company_basis: one row per company: the one basis that all its years are taken from, so that years
+-- can be compared: the basis with most years that are at least half as full as the company's fullest;
+-- consolidated accounts where that leaves a tie, then standalone.
+CREATE OR REPLACE VIEW company_basis AS
+SELECT company_id, basis
 FROM (
-    SELECT *, count(*) FILTER (WHERE 2 * n_items >= fullest)
-        OVER (PARTITION BY company_id, basis) AS full_years
-    FROM (SELECT *, max(n_items) OVER (PARTITION BY company_id) AS fullest FROM statement_year)
+    SELECT company_id, basis, count(*) FILTER (WHERE 2 * lines >= fullest) AS full_years
+    FROM (
+        SELECT company_id, basis, count(*) AS lines,
+            max(count(*)) OVER (PARTITION BY company_id) AS fullest
+        FROM stg_cell
+        GROUP BY company_id, basis, fiscal_year_end
+    )
+    GROUP BY company_id, basis
 )
-QUALIFY rank() OVER (
+QUALIFY row_number() OVER (
     PARTITION BY company_id ORDER BY full_years DESC, list_position([$bases], basis)) = 1;
 
--- company_basis: one row per company: that basis.
-CREATE OR REPLACE VIEW company_basis AS
-SELECT DISTINCT company_id, basis FROM basis_year;
-
--- period: one row per company and year end, with the figures of the period before it (prev_): the one
+-- period: one row per company and year end, of its one basis, with the figures of the period before it (prev_): the one
 -- that ends where this one begins, within 20 days. Where none does, there is a gap or an overlap, and
 -- they are NULL.
 CREATE OR REPLACE VIEW period AS
@@ -194,7 +200,7 @@ SELECT * REPLACE (greatest(available_from, last_value(available_from) OVER befor
     max(n_items) OVER (PARTITION BY company_id, fiscal_year) AS fullest_of_year,
     last_value(fiscal_year_end) OVER before AS prev_fiscal_year_end,
     $previous_columns
-FROM basis_year
+FROM statement_year JOIN company_basis USING (company_id, basis)
 WINDOW before AS (
     PARTITION BY company_id ORDER BY fiscal_year_end
     RANGE BETWEEN (to_months(months) + INTERVAL 20 DAY) PRECEDING
@@ -204,7 +210,7 @@ WINDOW before AS (
 -- ends in one calendar year the later one, unless it ends a period of under nine months or has less
 -- than half the lines of the other; the check duplicate_year names both.
 CREATE OR REPLACE VIEW statements AS
-SELECT * EXCLUDE (fullest, fullest_of_year)
+SELECT * EXCLUDE (fullest_of_year)
 FROM period
 QUALIFY row_number() OVER (
     PARTITION BY company_id, fiscal_year
