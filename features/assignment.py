@@ -196,18 +196,27 @@ def _below_in(
 
 
 def _solved(task: _Task, edges: _Edges) -> tuple[Ints, Ints]:
-    """The best assignment over some edges: which edges, and which place each fills."""
+    """The best assignment over some edges: which edges, and which place each fills.
+
+    Rows are places, columns healthy companies. The fewer of them each have one cell more, to stay
+    empty or free; as the number of pairs decides how many of the others do, that costs the same.
+    """
     places = task.n_failing * task.k
-    number = np.arange(task.k)[:, None]
-    row = np.concatenate([(edges.failing * task.k + number).ravel(), np.arange(places)])
-    column = np.concatenate(
-        [np.tile(edges.healthy, task.k), task.n_healthy + np.arange(places)]  # a place left empty
+    fewer = np.arange(min(places, task.n_healthy))
+    more_row, more_column = (
+        (fewer, task.n_healthy + fewer) if places <= task.n_healthy else (places + fewer, fewer)
     )
-    cost = np.concatenate([(edges.cost + task.place * number).ravel(), np.full(places, task.empty)])
-    # The solver takes 0 for no edge.
-    matrix = csr_array((cost + 1, (row, column)), shape=(places, task.n_healthy + places))
-    filled, healthy = min_weight_full_bipartite_matching(matrix)
-    filled, healthy = filled[healthy < task.n_healthy], healthy[healthy < task.n_healthy]
+    number = np.arange(task.k)[:, None]
+    row = np.concatenate([(edges.failing * task.k + number).ravel(), more_row])
+    column = np.concatenate([np.tile(edges.healthy, task.k), more_column])
+    cost = np.concatenate(
+        [(edges.cost + task.place * number).ravel(), np.full(len(fewer), task.empty)]
+    )
+    shape = (max(places, row.max() + 1), max(task.n_healthy, column.max() + 1))
+    # The solver takes 0 for no cell.
+    filled, healthy = min_weight_full_bipartite_matching(csr_array((cost + 1, (row, column)), shape))
+    pairs = (filled < places) & (healthy < task.n_healthy)
+    filled, healthy = filled[pairs], healthy[pairs]
     keys = edges.failing * task.n_healthy + edges.healthy
     return np.searchsorted(keys, filled // task.k * task.n_healthy + healthy), filled % task.k
 

@@ -21,7 +21,7 @@ from features.assignment import Floats, Group, Ints, assign
 from warehouse.errors import InputError
 
 MATCHED_ON = "matched on"
-OUTCOME_LIKE = "outcome-like: not matched on"
+OUTCOME_LIKE = "outcome-like"  # shown, never matched on
 # What the balance table shows beside the share of each sector.
 BALANCED: tuple[tuple[str, str, str], ...] = (
     ("log total assets", "size", MATCHED_ON),

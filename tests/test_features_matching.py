@@ -473,7 +473,7 @@ def test_balance_by_hand() -> None:
         healthy("h4", None, X12=9.0),
     )
     balance = match(panel, 1).balance.set_index("variable")
-    assert list(balance["role"].unique()) == ["matched on", "outcome-like: not matched on"]
+    assert list(balance["role"].unique()) == ["matched on", "outcome-like"]
     assert list(balance.index[balance["role"] != "matched on"]) == [
         "X12 return on assets", "X13 debt to assets", "X1 current ratio",
     ]  # fmt: skip

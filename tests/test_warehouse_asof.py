@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import groupby
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -14,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warehouse import store
+from warehouse.errors import InputError
+from warehouse.importers import import_files
 from warehouse.store import Vintage, known_on
 
 FIRST, RESTATED = date(2018, 5, 20), date(2019, 8, 14)
@@ -187,6 +190,41 @@ def test_a_figure_that_was_seen_changed_counts_from_that_day(
     assert values(memory, date(2021, 2, 2)) == before
     assert values(memory, changed) == values(memory, None) == [(8.0, changed)]
     assert values(memory, None, "first") == before
+
+
+@pytest.mark.parametrize(
+    ("columns", "known"),
+    [
+        ({"available_from": "2018-04-20"}, date(2018, 4, 20)),
+        ({"available_from": "2020-01-01"}, date(2020, 1, 1)),
+        ({"available_from": "2018-05-30"}, date(2018, 5, 30)),
+        ({"available_from": ""}, date(2018, 5, 30)),
+        # The day of filing is the better word.
+        ({"available_from": "2020-01-01", "filed_at": "2018-05-20"}, date(2018, 5, 20)),
+    ],
+    ids=str,
+)
+def test_a_users_file_may_say_from_when_on_a_figure_is_known(
+    columns: dict[str, str],
+    known: date,
+    memory: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+) -> None:
+    fill(memory, [])
+    memory.execute("DELETE FROM snapshot")
+    rows = year_rows("acme", "2018-03-31", {"total_assets": 7}, **columns)
+    import_files(memory, [write_csv(tmp_path / "s.csv", rows)])
+    assert values(memory, known - timedelta(1)) == []
+    assert values(memory, known) == [(7, known)]
+
+
+def test_no_figure_is_known_before_its_year_ends(
+    memory: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    rows = year_rows("acme", "2018-03-31", {"cash": 7}, available_from="2018-03-30")
+    path = write_csv(tmp_path / "s.csv", rows)
+    with pytest.raises(InputError, match="row 2, column available_from: 2018-03-30 is before"):
+        import_files(memory, [path])
 
 
 def test_a_figure_that_was_seen_changed_within_60_days_is_not_the_first(

@@ -205,6 +205,19 @@ def fail_in_a_part(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute("SELECT no_such_column FROM statements")
 
 
+def test_one_company_is_one_and_no_other(
+    memory: duckdb.DuckDBPyConnection, companies: list[Cell]
+) -> None:
+    """Limited to one company, the views say of it what they say of it among all, and nothing of
+    those whose names begin alike."""
+    whole = memory.execute("SELECT company_id, total_assets FROM statements").fetchall()
+    for name in ("acme", "Acme", "the 'quoted'", "Ω"):
+        with store.one_company(memory, name):
+            found = memory.execute("SELECT company_id, total_assets FROM statements").fetchall()
+        assert Counter(found) == Counter(row for row in whole if row[0] == name) != Counter()
+        assert variables(memory) == (None, None)
+
+
 def test_a_part_of_no_companies_at_all() -> None:
     with store.in_memory() as connection:
         found = [connection.execute("FROM statements").fetchall() for _ in store.parts(connection)]

@@ -320,13 +320,23 @@ def test_corrected_figures_are_compared(memory: duckdb.DuckDBPyConnection, tmp_p
     assert found == [(100, 105)]
 
 
-@pytest.mark.parametrize("later", ["90", ""])
+@pytest.mark.parametrize(
+    "later",
+    [
+        correction(right="90"),
+        correction(right=""),
+        correction(right="90", wrong="1e3"),
+        correction(right="90", wrong="1000.004"),
+        correction(right="90", reason="another reason"),
+    ],
+    ids=lambda row: f"{row['wrong']} is {row['right']}, {row['reason']}",
+)
 def test_of_two_corrections_of_one_figure_the_later_file_counts(
-    later: str, memory: duckdb.DuckDBPyConnection, tmp_path: Path
+    later: dict[str, object], memory: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     """A figure stays one figure, however many corrections name it."""
-    correct(memory, tmp_path, [WRONG], correction(), correction(right=later))
-    assert assets(memory) == ([(90, PAGE)] if later else [])
+    correct(memory, tmp_path, [WRONG], correction(), later)
+    assert assets(memory) == ([(90, PAGE)] if later["right"] else [])
 
 
 def test_a_correction_of_one_basis_goes_before_one_of_any(
@@ -336,13 +346,21 @@ def test_a_correction_of_one_basis_goes_before_one_of_any(
     assert assets(memory) == [(100, PAGE)]
 
 
+MISPRINTS = [
+    correction(basis="consolidated", right="200"),
+    correction(basis="standalone", right="100"),
+]
+
+
+@pytest.mark.parametrize("files", [[MISPRINTS], [MISPRINTS[:1], MISPRINTS[1:]]], ids=["one", "two"])
 def test_both_bases_may_have_the_same_misprint(
-    memory: duckdb.DuckDBPyConnection, tmp_path: Path
+    files: list[list[dict[str, object]]], memory: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    bases = {"consolidated": 200, "standalone": 100}
-    rows = [correction(basis=basis, right=right) for basis, right in bases.items()]
-    fill(memory, [replace(WRONG, basis=basis) for basis in bases])
-    import_files(memory, [write_csv(tmp_path / "both bases.csv", rows)])
+    """A correction of one basis leaves the other alone, in one file or in two."""
+    correct(memory, tmp_path, [WRONG, replace(WRONG, basis="consolidated")])
+    for n, rows in enumerate(files):
+        memory.execute("DELETE FROM snapshot WHERE kind = 'corrections'")
+        import_files(memory, [write_csv(tmp_path / f"k{n}.csv", rows)])
     found = memory.execute("SELECT basis, value FROM stg_cell ORDER BY basis").fetchall()
     assert found == [("consolidated", 200), ("standalone", 100)]
 

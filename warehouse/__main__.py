@@ -178,7 +178,7 @@ def _print_corrections(console: Console, connection: duckdb.DuckDBPyConnection) 
             EXISTS (FROM statement_line s WHERE s.company_id = c.company_id AND s.item = c.item
                 AND s.source = c.source AND s.fiscal_year_end = c.fiscal_year_end
                 AND (c.basis IS NULL OR s.basis = c.basis)
-                AND abs(s.value - TRY_CAST(c."wrong" AS DOUBLE)) <= 0.005)
+                AND round(s.value, 2) = round(TRY_CAST(c."wrong" AS DOUBLE), 2))
             OR EXISTS (FROM insolvency_event e WHERE e.company_id = c.company_id
                 AND e.event_type = c.item AND e.source = c.source
                 AND e.event_date = TRY_CAST(c."wrong" AS DATE)) AS stands

@@ -103,16 +103,18 @@ FROM checked WINDOW same_year AS (PARTITION BY company_id, basis, fiscal_year);
 
 -- period_overlap | warning | no period begins before the one before it ends
 SELECT company_id, fiscal_year_end, basis, months AS actual,
-    round(days / 30.44, 1) AS expected, days < months * 30.44 - 20 AS failed, '' AS detail
+    round((fiscal_year_end - before) / 30.44, 1) AS expected,
+    CAST(fiscal_year_end - to_months(months) AS DATE) - before < -20 AS failed, '' AS detail
 FROM (
-    SELECT *, fiscal_year_end - lag(fiscal_year_end) OVER series AS days
+    SELECT *, lag(fiscal_year_end) OVER series AS before
     FROM checked WINDOW series AS (PARTITION BY company_id, basis ORDER BY fiscal_year_end)
-) WHERE days IS NOT NULL;
+) WHERE before IS NOT NULL;
 
 -- period_gap | warning | each period begins where the one before it ends
 SELECT company_id, fiscal_year_end, basis, months AS actual,
-    round(days / 30.44, 1) AS expected, days > months * 30.44 + 20 AS failed, '' AS detail
+    round((fiscal_year_end - before) / 30.44, 1) AS expected,
+    CAST(fiscal_year_end - to_months(months) AS DATE) - before > 20 AS failed, '' AS detail
 FROM (
-    SELECT *, fiscal_year_end - lag(fiscal_year_end) OVER series AS days
+    SELECT *, lag(fiscal_year_end) OVER series AS before
     FROM checked WINDOW series AS (PARTITION BY company_id, basis ORDER BY fiscal_year_end)
-) WHERE days IS NOT NULL;
+) WHERE before IS NOT NULL;

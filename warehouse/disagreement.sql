@@ -22,7 +22,7 @@ WITH several AS (
     JOIN told b USING (company_id, fiscal_year_end, basis, item)
     WHERE (a.note = 'proxy', a.note = 'derived', a.place, a.source)
         < (b.note = 'proxy', b.note = 'derived', b.place, b.source)
-        AND abs(difference) > greatest(a.step, b.step)
+        AND abs(difference) > greatest(a.step, b.step) + 1e-6  -- binary fractions
 )
 SELECT * EXCLUDE (times),
     list_filter([$factors], lambda f: times BETWEEN 0.995 * f AND 1.005 * f

@@ -186,6 +186,7 @@ CORRECTIONS = Format(
     key={
         "company_id": "company_id",
         "fiscal_year_end": "CAST(fiscal_year_end AS DATE)",
+        "basis": "basis",
         "item": "item",
         "source": "source",
         "wrong": '"wrong"',

@@ -383,10 +383,13 @@ def _load_statements(connection: duckdb.DuckDBPyConnection, snapshot: int) -> No
         SELECT company_id, CAST(fiscal_year_end AS DATE), coalesce(basis, $no_basis), item,
             CAST(value AS DOUBLE) / per_crore, unit_size.unit,
             coalesce(CAST(CAST(months AS DOUBLE) AS SMALLINT), 12), coalesce(source, $no_source),
-            coalesce(note, 'reported'), CAST(filed_at AS DATE), $snapshot, row_number,
-            CASE WHEN filed_at IS NULL THEN nullif(CAST(available_from AS DATE),
-                CAST(fiscal_year_end AS DATE) + 60) END
-        FROM staged JOIN unit_size ON unit_size.unit = coalesce(staged.unit, 'INR crore')
+            coalesce(note, 'reported'),
+            coalesce(CAST(filed_at AS DATE), CASE WHEN known < 60 THEN CAST(available_from AS DATE)
+                END), $snapshot, row_number,
+            CASE WHEN filed_at IS NULL AND known > 60 THEN CAST(available_from AS DATE) END
+        FROM (SELECT *, CAST(available_from AS DATE) - CAST(fiscal_year_end AS DATE) AS known
+            FROM staged) staged
+        JOIN unit_size ON unit_size.unit = coalesce(staged.unit, 'INR crore')
         """,
         {
             "snapshot": snapshot,

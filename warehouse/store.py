@@ -221,6 +221,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     if id(connection) in _IN_TRANSACTION:
         yield
         return
+    known = one_row(connection, "SELECT getvariable('as_of'), getvariable('vintage')")
     connection.execute("BEGIN")
     _IN_TRANSACTION.add(id(connection))
     try:
@@ -228,6 +229,9 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except BaseException:
         with suppress(duckdb.Error):  # a database that failed has rolled back
             connection.execute("ROLLBACK")
+            # What was to be reset within the transaction could not be, once that had failed.
+            connection.execute("SET VARIABLE as_of = ?", [known and known[0]])
+            connection.execute("SET VARIABLE vintage = ?", [known and known[1]])
         _forget_part(connection)
         raise
     else:
@@ -282,7 +286,7 @@ def known_on(
 PART = 5_000  # companies; some 2 million cells, which are pivoted in a few hundred MB
 
 
-def parts(connection: duckdb.DuckDBPyConnection, size: int = PART) -> Iterator[None]:
+def parts(connection: duckdb.DuckDBPyConnection, size: int | None = None) -> Iterator[None]:
     """Limit the views over statements to one part of the companies after the other.
 
     All that they say of a company rests on its own rows, so the parts add up to the whole; but
@@ -290,8 +294,8 @@ def parts(connection: duckdb.DuckDBPyConnection, size: int = PART) -> Iterator[N
     """
     found = connection.execute(
         "SELECT company_id FROM (SELECT company_id, row_number() OVER (ORDER BY company_id) AS n"
-        " FROM company) WHERE n % ? = 1 AND n > 1 ORDER BY company_id",
-        [size],
+        " FROM company) WHERE (n - 1) % ? = 0 AND n > 1 ORDER BY company_id",
+        [size or PART],
     )
     bounds = [None, *(row[0] for row in found.fetchall()), None]
     try:

@@ -2,8 +2,7 @@
 -- What stands behind a dollar sign is filled from the tables of items.py.
 
 -- correction: one row per known error of a source: those that come with the program and those of
--- users' files. It replaces the wrong figure where and as long as it stands; without a right one the
--- figure is left out. Of several the one loaded last.
+-- users' files, of several of one figure the one loaded last.
 CREATE OR REPLACE VIEW correction AS
 SELECT * EXCLUDE (snapshot_id)
 FROM (
@@ -14,12 +13,25 @@ FROM (
     SELECT * EXCLUDE (row_number) FROM user_correction
 )
 QUALIFY row_number() OVER (
-    PARTITION BY company_id, fiscal_year_end, item, source, "wrong"
+    PARTITION BY company_id, fiscal_year_end, basis, item, source,
+        coalesce(round(TRY_CAST("wrong" AS DOUBLE), 2)::VARCHAR, "wrong")
     ORDER BY snapshot_id DESC) = 1;
+
+-- cell_correction: one row per wrong figure of a year, to two decimals of INR crore, and basis; what is
+-- said of one basis goes before what is said of any. It replaces the figure where and as long as it
+-- stands; without a right one the figure is left out.
+CREATE OR REPLACE VIEW cell_correction AS
+SELECT company_id, fiscal_year_end, each AS basis, item, source,
+    round(TRY_CAST("wrong" AS DOUBLE), 2) AS wrong_value, CAST("right" AS DOUBLE) AS right_value
+FROM correction JOIN (SELECT unnest([$bases]) AS each) ON basis IS NULL OR basis = each
+WHERE fiscal_year_end IS NOT NULL
+QUALIFY row_number() OVER (
+    PARTITION BY company_id, fiscal_year_end, each, item, source, wrong_value
+    ORDER BY basis IS NULL) = 1;
 
 -- ranked_cell: one row per reported cell of a year that was known on the day `as_of` (a variable; all
 -- are where it is not set), corrected where it is known to be wrong. available_from: the day of
--- filing, else the day on which the figure was seen to have changed, else 60 days after the year end.
+-- filing, else 60 days after the year end, or the later day on which the figure was seen changed.
 -- place: its place in the order of the sources, 0 a user's table. recency: the greater goes first,
 -- which is the latest figure, or the first where the variable `vintage` says so. Interim figures are
 -- no years. The variables first_company and next_company limit it to a part of the companies.
@@ -29,16 +41,14 @@ SELECT *, CASE WHEN getvariable('vintage') = 'first'
         ELSE coalesce(date_diff('day', DATE '1970-01-01', coalesce(filed_at, restated_on)), -99999)
     END AS recency
 FROM (
-    SELECT s.* REPLACE (CASE WHEN c.item IS NULL THEN s.value
-            ELSE CAST(c."right" AS DOUBLE) END AS value),
+    SELECT s.* REPLACE (CASE WHEN c.item IS NULL THEN s.value ELSE c.right_value END AS value),
         s.value AS reported, c.item IS NOT NULL AS corrected,
         coalesce(list_position([$places], s.source), 0) AS place,
-        coalesce(filed_at, restated_on, s.fiscal_year_end + 60) AS available_from
+        coalesce(filed_at, greatest(restated_on, s.fiscal_year_end + 60)) AS available_from
     FROM statement_line s
-    LEFT JOIN correction c ON s.company_id = c.company_id AND s.item = c.item
+    LEFT JOIN cell_correction c ON s.company_id = c.company_id AND s.item = c.item
         AND s.source = c.source AND s.fiscal_year_end = c.fiscal_year_end
-        AND (c.basis IS NULL OR s.basis = c.basis)
-        AND abs(s.value - TRY_CAST(c."wrong" AS DOUBLE)) <= 0.005
+        AND s.basis = c.basis AND round(s.value, 2) = c.wrong_value
     WHERE (getvariable('first_company') IS NULL OR s.company_id >= getvariable('first_company'))
         AND (getvariable('next_company') IS NULL OR s.company_id < getvariable('next_company'))
 )
@@ -52,7 +62,8 @@ SELECT company_id, fiscal_year_end, basis
 FROM ranked_cell
 GROUP BY company_id, fiscal_year_end, basis
 HAVING min(snapshot_id) <> max(snapshot_id) OR min(source) <> max(source)
-    OR min(available_from) <> max(available_from);
+    OR min(available_from) <> max(available_from)
+    OR count(filed_at) BETWEEN 1 AND count(*) - 1;
 
 -- statement_source: one row per company, year end, basis and statement in documents: the source that
 -- it is taken from, because sources part costs differently and a mixture adds up to nothing. The first
@@ -197,12 +208,16 @@ QUALIFY row_number() OVER (
 CREATE OR REPLACE VIEW period AS
 SELECT * REPLACE (greatest(available_from, last_value(available_from) OVER before)
         AS available_from),
-    max(n_items) OVER (PARTITION BY company_id, fiscal_year) AS fullest_of_year,
     last_value(fiscal_year_end) OVER before AS prev_fiscal_year_end,
     $previous_columns
-FROM statement_year JOIN company_basis USING (company_id, basis)
+FROM (
+    SELECT *, max(n_items) OVER (PARTITION BY company_id, fiscal_year) AS fullest_of_year
+    FROM statement_year JOIN company_basis USING (company_id, basis)
+)
 WINDOW before AS (
-    PARTITION BY company_id ORDER BY fiscal_year_end
+    PARTITION BY company_id
+    -- A thin second year end of a calendar year precedes nothing: it stands before all time.
+    ORDER BY CASE WHEN 2 * n_items >= fullest_of_year THEN fiscal_year_end ELSE DATE '1900-01-01' END
     RANGE BETWEEN (to_months(months) + INTERVAL 20 DAY) PRECEDING
         AND (to_months(months) - INTERVAL 20 DAY) PRECEDING);
 
