@@ -467,6 +467,7 @@ WITH here AS (
     SELECT *, {key_hash} AS k, {said_hash} AS said, true AS fresh,
         row_number() OVER (ORDER BY snapshot_id, row_number) AS place
     FROM incoming
+    QUALIFY row_number() OVER (PARTITION BY k, snapshot_id ORDER BY row_number DESC) = 1
 ), there AS (
     SELECT *, {key_hash} AS k, {said_hash} AS said, false AS fresh, 0 AS place
     FROM {table}
@@ -477,7 +478,6 @@ WITH here AS (
     FROM (FROM here UNION ALL BY NAME FROM there)
 )
 SELECT * FROM told WHERE fresh AND before IS DISTINCT FROM said
-QUALIFY row_number() OVER (PARTITION BY k, snapshot_id ORDER BY place DESC) = 1
 """
 
 

@@ -221,7 +221,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     if id(connection) in _IN_TRANSACTION:
         yield
         return
-    known = one_row(connection, "SELECT getvariable('as_of'), getvariable('vintage')")
+    known = _known(connection)
     connection.execute("BEGIN")
     _IN_TRANSACTION.add(id(connection))
     try:
@@ -230,8 +230,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         with suppress(duckdb.Error):  # a database that failed has rolled back
             connection.execute("ROLLBACK")
             # What was to be reset within the transaction could not be, once that had failed.
-            connection.execute("SET VARIABLE as_of = ?", [known and known[0]])
-            connection.execute("SET VARIABLE vintage = ?", [known and known[1]])
+            _know(connection, known)
         _forget_part(connection)
         raise
     else:
@@ -274,13 +273,28 @@ def known_on(
         as_of: the day; None for today.
         vintage: of a figure that was restated by then, the latest or the first.
     """
+    before = _known(connection)
     connection.execute("SET VARIABLE as_of = CAST(? AS DATE)", [as_of])
     connection.execute("SET VARIABLE vintage = ?", [vintage])
     try:
         yield
     finally:
         with suppress(duckdb.Error):  # a generator that nobody finished outlives its connection
-            connection.execute("RESET VARIABLE as_of; RESET VARIABLE vintage")
+            _know(connection, before)
+
+
+Known = tuple[date | None, str | None]
+
+
+def _known(connection: duckdb.DuckDBPyConnection) -> Known:
+    """The day and the vintage that the views are limited to."""
+    row = one_row(connection, "SELECT getvariable('as_of'), getvariable('vintage')")
+    return (row[0], row[1]) if row else (None, None)
+
+
+def _know(connection: duckdb.DuckDBPyConnection, known: Known) -> None:
+    connection.execute("SET VARIABLE as_of = CAST(? AS DATE)", [known[0]])
+    connection.execute("SET VARIABLE vintage = CAST(? AS VARCHAR)", [known[1]])
 
 
 PART = 5_000  # companies; some 2 million cells, which are pivoted in a few hundred MB
