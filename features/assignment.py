@@ -214,7 +214,9 @@ def _solved(task: _Task, edges: _Edges) -> tuple[Ints, Ints]:
     )
     shape = (max(places, row.max() + 1), max(task.n_healthy, column.max() + 1))
     # The solver takes 0 for no cell.
-    filled, healthy = min_weight_full_bipartite_matching(csr_array((cost + 1, (row, column)), shape))
+    filled, healthy = min_weight_full_bipartite_matching(
+        csr_array((cost + 1, (row, column)), shape)
+    )
     pairs = (filled < places) & (healthy < task.n_healthy)
     filled, healthy = filled[pairs], healthy[pairs]
     keys = edges.failing * task.n_healthy + edges.healthy
