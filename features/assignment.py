@@ -156,18 +156,35 @@ def _optimal(task: _Task, nearest: int) -> tuple[Ints, Ints]:
     of each failing company. The prices of healthy companies that follow tell which pairs left out
     could better it; they are added, and it is solved again until there is none. Then the solution
     is the best over all pairs (Ahuja, Magnanti & Orlin 1993, Network Flows, chapter 9: reduced
-    cost optimality).
+    cost optimality). Whenever it got better the pairs of least use are let go, which bounds what is
+    held; it cannot get better without end, so that this ends.
     """
     nobody, everyone = np.zeros(task.n_healthy), np.full(task.n_failing, np.inf)
-    edges = _below(task, nobody, everyone, nearest)
+    edges, least = _below(task, nobody, everyone, nearest), (np.inf, np.inf, np.inf)
     while True:
         chosen, place = _solved(task, edges)
         price, worth = _prices(task, edges, chosen, place)
         better = _below(task, price, worth, nearest)
         if not len(better.cost):
             return edges.failing[chosen], edges.healthy[chosen]
+        # Not one sum: that of all empty places is too large to be exact.
+        value = (-len(chosen), float(place.sum()), float(edges.cost[chosen].sum()))
+        if value < least:
+            least = value
+            slack = edges.cost + price[edges.healthy] - worth[edges.failing]
+            edges = _useful(edges, chosen, slack, nearest)
         edges = _Edges.joined([edges, better])
-        nearest = min(2 * nearest, 400)
+
+
+def _useful(edges: _Edges, chosen: Ints, slack: Floats, width: int) -> _Edges:
+    """The chosen pairs and, of each failing company, the `width` of least slack."""
+    start = np.flatnonzero(np.diff(edges.failing, prepend=-1))
+    many = np.diff(start, append=len(slack))
+    rank = np.empty(len(slack), dtype=np.int64)
+    rank[np.lexsort((slack, edges.failing))] = np.arange(len(slack)) - np.repeat(start, many)
+    keep = rank < width
+    keep[chosen] = True
+    return _Edges(edges.failing[keep], edges.healthy[keep], edges.cost[keep])
 
 
 def _below(task: _Task, price: Floats, worth: Floats, width: int) -> _Edges:

@@ -229,7 +229,7 @@ RULES = (
 )
 
 
-@settings(max_examples=45)
+@settings(max_examples=30)
 @given(panels(), st.integers(1, 3))
 def test_the_rules_hold_on_any_panel(panel: pd.DataFrame, k: int) -> None:
     matching = matched(panel, k)
@@ -237,7 +237,7 @@ def test_the_rules_hold_on_any_panel(panel: pd.DataFrame, k: int) -> None:
         rule(panel, k, matching)
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(panels(), st.integers(1, 3), st.randoms(use_true_random=False), st.integers(0, 2**31))
 def test_neither_the_order_of_rows_nor_a_ratio_changes_a_pair(
     panel: pd.DataFrame, k: int, random: Any, seed: int
@@ -258,7 +258,7 @@ def test_neither_the_order_of_rows_nor_a_ratio_changes_a_pair(
 SIZE = st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.5, 9.0])
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.data(), st.integers(1, 3), st.sampled_from([1, 2, 50]))
 def test_no_other_assignment_is_better(data: st.DataObject, k: int, nearest: int) -> None:
     """Places filled, evenly, then the least sum; however few candidates it begins with."""
@@ -277,7 +277,7 @@ def test_no_other_assignment_is_better(data: st.DataObject, k: int, nearest: int
     assert found == pytest.approx(best_value(cost, k), abs=1e-4)
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(
     st.lists(st.floats(0.5, 50_000), min_size=3, max_size=12, unique=True),
     st.integers(1, 3),
@@ -424,7 +424,7 @@ def crowd(seed: int) -> pd.DataFrame:
     return frame(*rows)
 
 
-@pytest.mark.parametrize(("seed", "k"), [(0, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize(("seed", "k"), [(0, 1), (2, 3)])
 def test_a_crowd_goes_beyond_the_nearest_candidates(seed: int, k: int) -> None:
     # The reference: one dense problem over all pairs. Places after the first cost 1e4 more.
     panel = crowd(seed)

@@ -307,8 +307,8 @@ def test_the_same_warehouse_gives_the_same_bytes(exported: Path, tmp_path: Path)
         if name.endswith(".csv"):
             assert by_one[name] == first[name], name
         if name.endswith(".parquet"):
-            whole = pq.read_table(exported / "out" / name)
-            assert pq.read_table(tmp_path / "one" / name).equals(whole), name
+            whole, parts = (pq.read_table(f / name) for f in (exported / "out", tmp_path / "one"))
+            assert parts.to_pylist() == whole.to_pylist(), name
     again = tmp_path / "again"
     with store.connect(exported / "w.duckdb", read_only=True) as connection:
         exports.export(connection, again, panel, COLUMNS)

@@ -93,11 +93,11 @@ GROUP BY ALL;
 CREATE OR REPLACE VIEW stg_cell AS
 WITH choice AS MATERIALIZED (FROM retold)
 SELECT company_id, fiscal_year_end, basis, item, value, months, source, note, filed_at,
-    available_from, corrected
+    available_from, corrected, place
 FROM ranked_cell ANTI JOIN choice USING (company_id, fiscal_year_end, basis)
 UNION ALL
 SELECT c.company_id, c.fiscal_year_end, c.basis, c.item, value, months, source, note, filed_at,
-    available_from, corrected
+    available_from, corrected, c.place
 FROM (FROM ranked_cell SEMI JOIN choice USING (company_id, fiscal_year_end, basis)) c
 LEFT JOIN statement_source s ON c.place > 0 AND c.company_id = s.company_id
     AND c.fiscal_year_end = s.fiscal_year_end AND c.basis = s.basis AND c.item = s.item
@@ -115,7 +115,7 @@ SELECT * EXCLUDE (items, figures),
     $item_columns
 FROM (
     SELECT company_id, fiscal_year_end, basis, year(fiscal_year_end) AS fiscal_year,
-        max(months) AS months, mode(source) AS source, max(filed_at) AS filed_at,
+        max(months) AS months, mode(source ORDER BY place) AS source, max(filed_at) AS filed_at,
         max(available_from) AS available_from, count(*) AS n_items,
         avg(CAST(value = round(value) AS INTEGER)) FILTER (WHERE note = 'reported') > 0.5
             AS whole_crores,
