@@ -29,14 +29,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from features.ratios import long_reasons_sql
+from warehouse.cin import PATTERN
 
 # From this year of incorporation on, a division that both vintages have is read by NIC-2008.
 FIRST_YEAR_OF_NIC_2008 = 2023
 # Diversified or unknown (circular of 2000); 74899 is in no vintage: Delhi's register gave it to
 # companies of all kinds.
 NO_INDUSTRY: tuple[str, ...] = ("00000", "99999", "74899")
-
-PATTERN = "[LU][0-9]{5}[A-Z]{2}(18|19|20)[0-9]{2}[A-Z]{3}[0-9]{6}"
 
 
 @dataclass(frozen=True)

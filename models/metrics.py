@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from features.audit_figures import interval
 from models.panel import Floats, Ints
 
 BINS = 15
@@ -99,15 +100,7 @@ def bootstrap(
                 values = np.where(_truths(rows)[:, at] > 0, values, np.nan)
             draws.setdefault(name, []).append(values)
         done += len(weights)
-    return {name: _interval(np.concatenate(values)) for name, values in draws.items()}
-
-
-def _interval(values: Floats) -> tuple[float, float]:
-    values = values[np.isfinite(values)]
-    if len(values) == 0:
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
+    return {name: interval(np.concatenate(values)) for name, values in draws.items()}
 
 
 def _draws(rows: int, groups: NDArray[np.str_] | None, seed: int) -> Iterator[Floats]:

@@ -27,11 +27,10 @@ from features.matching import Matching
 from features.ratios import RATIOS
 from reports import style
 from reports.grid import Cell, Column, Grid, escape, markdown
-from reports.page import data_address, template
+from reports.page import Shown, drawn, template, write
 from reports.style import Theme
 from warehouse import store
 from warehouse.errors import InputError
-from warehouse.files import write_whole
 
 WIDEST_GAPS = 15
 _KEYS = ["company_id", "fiscal_year"]
@@ -65,16 +64,6 @@ class Facts:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a query on the warehouse."""
         return [tuple(row) for row in self.connection.execute(sql).fetchall()]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A picture on the page: data addresses for light and dark paper."""
-
-    title: str
-    light: str
-    dark: str
-    absent: str = ""
 
 
 @dataclass(frozen=True)
@@ -490,18 +479,14 @@ def write_data_report(
     text, shown = [], []
     for number, section in enumerate(SECTIONS):
         said, grid = section.says(facts), section.grid(facts)
-        pictures = _pictures(section, facts, out / "figures", number)
-        text.append(_markdown(section, said, grid, pictures is not None, number))
-        shown.append((section.title, said, grid, pictures))
+        picture = _picture(section, facts, out / "figures", number)
+        text.append(_markdown(section, said, grid, picture is not None, number))
+        shown.append((section.title, said, grid, picture))
     banner = "**SIMULATED companies: these figures say nothing about any real company.**\n\n"
     lead = (banner if facts.simulated else "") + "\n\n".join(escape(line) for line in head)
     whole = f"# Report on a data set\n\n{lead}\n\n" + "\n".join(text)
-    _write(out / "data_report.md", whole.encode())
-    _write(out / "data_report.html", _page(facts, head, shown).encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_whole(path, lambda draft: draft.write_bytes(content))
+    write(out / "data_report.md", whole.encode())
+    write(out / "data_report.html", _page(facts, head, shown).encode())
 
 
 def _file(number: int, section: Section) -> str:
@@ -514,19 +499,13 @@ def _markdown(section: Section, said: str, grid: Grid | None, drawn: bool, numbe
     return f"## {section.title}\n\n{escape(said)}\n\n{picture}{table}\n"
 
 
-def _pictures(section: Section, facts: Facts, folder: Path, number: int) -> Shown | None:
+def _picture(section: Section, facts: Facts, folder: Path, number: int) -> Shown | None:
     """Write the section's picture; None where it has none."""
-    if section.draw is None:
+    draw = section.draw
+    if draw is None:
         return None
-    addresses = []
-    for theme in (style.LIGHT, style.DARK):
-        with style.drawn_in(theme):
-            figure = section.draw(facts, theme)
-            style.settle(figure)
-            if theme is style.LIGHT:
-                _write(folder / f"{_file(number, section)}.png", style.png(figure))
-            addresses.append(data_address(style.svg(figure)))
-    return Shown(section.title, *addresses)
+    path = folder / f"{_file(number, section)}.png"
+    return drawn(section.title, lambda theme: draw(facts, theme), path)
 
 
 def _page(facts: Facts, head: list[str], sections: list[Any]) -> str:

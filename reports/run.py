@@ -12,22 +12,11 @@ from reports import style, words
 from reports.figures import PICTURES, Picture
 from reports.folder import AbsentError, Run, read_run
 from reports.grid import Grid, escape, markdown
-from reports.page import data_address, template
+from reports.page import Shown, drawn, template, write
 from reports.tables import TABLES, Table, page_board
 from warehouse.errors import InputError
-from warehouse.files import write_whole
 
 OPEN_ROWS = 15
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A picture on the page: data addresses for light and dark, or why it is left out."""
-
-    title: str
-    light: str = ""
-    dark: str = ""
-    absent: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,7 @@ def write_report(out: Path, panel: pd.DataFrame | None = None) -> None:
     try:
         pictures = {p.name: _picture(run, p, out / "figures") for p in PICTURES}
         tables = {t.name: _table(run, t, out / "tables") for t in TABLES}
-        _write(out / "report.html", page(run, pictures, tables).encode())
+        write(out / "report.html", page(run, pictures, tables).encode())
     except OSError as error:
         raise InputError(f"{out}: the report cannot be written ({error.strerror})") from None
 
@@ -71,26 +60,13 @@ def page(run: Run, pictures: dict[str, Shown], tables: dict[str, Listed]) -> str
     )
 
 
-def _write(path: Path, content: bytes) -> None:
-    write_whole(path, lambda draft: draft.write_bytes(content))
-
-
 def _picture(run: Run, picture: Picture, folder: Path) -> Shown:
     path = folder / f"{picture.name}.png"
     try:
-        with style.drawn_in(style.LIGHT):
-            figure = picture.draw(run, style.LIGHT)
-            style.settle(figure)
-            _write(path, style.png(figure))
-            light = style.svg(figure)
-        with style.drawn_in(style.DARK):
-            figure = picture.draw(run, style.DARK)
-            style.settle(figure)
-            dark = style.svg(figure)
+        return drawn(picture.title, lambda theme: picture.draw(run, theme), path)
     except AbsentError as reason:
         path.unlink(missing_ok=True)
         return Shown(picture.title, absent=str(reason))
-    return Shown(picture.title, data_address(light), data_address(dark))
 
 
 def _table(run: Run, table: Table, folder: Path) -> Listed:
@@ -102,7 +78,7 @@ def _table(run: Run, table: Table, folder: Path) -> Listed:
         return Listed(table.title, absent=str(reason))
     banner = "**SIMULATED companies: these figures say nothing about any real company.**\n\n"
     text = f"# {escape(table.title)}\n\n{banner if run.simulated else ''}{markdown(grid)}"
-    _write(path, text.encode())
+    write(path, text.encode())
     return Listed(table.title, grid)
 
 

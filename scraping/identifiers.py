@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from scraping.parse import clean, quoted
+from warehouse.cin import PATTERN
 from warehouse.isin import check_digit_holds
 
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
-# Listed or not, five digits of industry, state, year, kind of owner, number of registration.
-_CIN = re.compile(r"[LU][0-9]{5}[A-Z]{2}(1[89]|20)[0-9]{2}[A-Z]{3}[0-9]{6}")
+_CIN = re.compile(PATTERN)
 
 
 def isin_of(text: str | None) -> str:

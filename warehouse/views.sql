@@ -89,15 +89,16 @@ GROUP BY ALL;
 
 -- stg_cell: one row per company, year end, basis and item. What was reported goes before what was
 -- derived or estimated, a user's table before a document, then the more recent (see ranked_cell), a
--- later load before an earlier one. Most years have nothing to choose and are passed through.
+-- later load before an earlier one. Most years have nothing to choose, so all of one source, and are
+-- passed through (chosen is false).
 CREATE OR REPLACE VIEW stg_cell AS
 WITH choice AS MATERIALIZED (FROM retold)
 SELECT company_id, fiscal_year_end, basis, item, value, months, source, note, filed_at,
-    available_from, corrected, place
+    available_from, corrected, place, false AS chosen
 FROM ranked_cell ANTI JOIN choice USING (company_id, fiscal_year_end, basis)
 UNION ALL
 SELECT c.company_id, c.fiscal_year_end, c.basis, c.item, value, months, source, note, filed_at,
-    available_from, corrected, c.place
+    available_from, corrected, c.place, true AS chosen
 FROM (FROM ranked_cell SEMI JOIN choice USING (company_id, fiscal_year_end, basis)) c
 LEFT JOIN statement_source s ON c.place > 0 AND c.company_id = s.company_id
     AND c.fiscal_year_end = s.fiscal_year_end AND c.basis = s.basis AND c.item = s.item
@@ -115,7 +116,8 @@ SELECT * EXCLUDE (items, figures),
     $item_columns
 FROM (
     SELECT company_id, fiscal_year_end, basis, year(fiscal_year_end) AS fiscal_year,
-        max(months) AS months, mode(source ORDER BY place) AS source, max(filed_at) AS filed_at,
+        max(months) AS months, max(filed_at) AS filed_at,
+        coalesce(mode(source ORDER BY place) FILTER (WHERE chosen), min(source)) AS source,
         max(available_from) AS available_from, count(*) AS n_items,
         avg(CAST(value = round(value) AS INTEGER)) FILTER (WHERE note = 'reported') > 0.5
             AS whole_crores,
@@ -202,9 +204,9 @@ FROM (
 QUALIFY row_number() OVER (
     PARTITION BY company_id ORDER BY full_years DESC, list_position([$bases], basis)) = 1;
 
--- period: one row per company and year end, of its one basis, with the figures of the period before it (prev_): the one
--- that ends where this one begins, within 20 days. Where none does, there is a gap or an overlap, and
--- they are NULL.
+-- period: one row per company and year end, of its one basis, with the figures of the period before
+-- it (prev_): the one that ends where this one begins, within 20 days. Where none does, there is a
+-- gap or an overlap, and they are NULL.
 CREATE OR REPLACE VIEW period AS
 SELECT * REPLACE (greatest(available_from, last_value(available_from) OVER before)
         AS available_from),
