@@ -138,7 +138,7 @@ def measured(name: str, db: Path, folder: Path, memory: str) -> dict[str, float]
     done = subprocess.run(
         [sys.executable, __file__, "--task", name, "--db", str(db), "--folder", str(folder),
          "--memory", memory],
-        check=True, capture_output=True, text=True,
+        check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

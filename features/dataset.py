@@ -154,7 +154,11 @@ LEFT JOIN (
 
 
 def panel_sql(rule: PanelRule) -> str:
-    """Query of the panel's rows, before matching, ordered by company and year."""
+    """Query of the panel's rows, before matching, ordered by company and year.
+
+    Years of a company differ, so their rank is their number; DuckDB sorts for a rank, out of core,
+    but keeps the first rows by number in memory.
+    """
     first, last = rule.years
     financial = "true" if rule.financial else "NOT is_financial"
     return f"""
@@ -164,7 +168,7 @@ JOIN ({labels_sql("yearly", rule.label)}) USING (company_id, fiscal_year)
 JOIN ({horizons_sql("yearly")}) USING (company_id, fiscal_year)
 WHERE fiscal_year BETWEEN {first} AND {last} AND {financial}
     AND {len(RATIOS)} - n_missing >= {rule.least_ratios}
-QUALIFY row_number() OVER (PARTITION BY company_id ORDER BY fiscal_year DESC) <= {rule.most_years}
+QUALIFY rank() OVER (PARTITION BY company_id ORDER BY fiscal_year DESC) <= {rule.most_years}
 ORDER BY company_id, fiscal_year
 """
 

@@ -99,7 +99,7 @@ STATEMENTS = Exported(
     """
     SELECT company_id, fiscal_year_end, basis, item, value, 'INR crore' AS unit, months,
         source, note, filed_at, available_from, corrected
-    FROM stg_cell JOIN company_basis USING (company_id, basis)""",
+    FROM stg_cell SEMI JOIN one_basis USING (company_id, fiscal_year_end, basis)""",
     (
         Column("company_id", "string", _COMPANY, role="key"),
         Column("fiscal_year_end", "date", _YEAR_END, role="key"),

@@ -297,7 +297,7 @@ def _know(connection: duckdb.DuckDBPyConnection, known: Known) -> None:
     connection.execute("SET VARIABLE vintage = CAST(? AS VARCHAR)", [known[1]])
 
 
-PART = 5_000  # companies; some 2 million cells, which are pivoted in a few hundred MB
+PART = 10_000  # companies; some 4 million cells, which are pivoted in half a GB
 
 
 def parts(connection: duckdb.DuckDBPyConnection, size: int | None = None) -> Iterator[None]:

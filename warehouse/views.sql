@@ -186,22 +186,18 @@ WHERE c.in_nifty500 OR c.company_id IN (SELECT company_id FROM index_member)
         SELECT company_id FROM insolvency_event
         WHERE company_id IS NOT NULL AND event_type <> 'voluntary_liquidation');
 
--- company_basis: one row per company: the one basis that all its years are taken from, so that years
--- can be compared: the basis with most years that are at least half as full as the company's fullest;
--- consolidated accounts where that leaves a tie, then standalone.
-CREATE OR REPLACE VIEW company_basis AS
-SELECT company_id, basis
+-- one_basis: one row per company and year end: of the one basis that all years of the company are
+-- taken from, so that years can be compared. That is the basis with most years that are at least half
+-- as full as the company's fullest; consolidated accounts where that leaves a tie, then standalone.
+DROP VIEW IF EXISTS company_basis;
+CREATE OR REPLACE VIEW one_basis AS
+SELECT * EXCLUDE (fullest, full_years)
 FROM (
-    SELECT company_id, basis, count(*) FILTER (WHERE 2 * lines >= fullest) AS full_years
-    FROM (
-        SELECT company_id, basis, count(*) AS lines,
-            max(count(*)) OVER (PARTITION BY company_id) AS fullest
-        FROM stg_cell
-        GROUP BY company_id, basis, fiscal_year_end
-    )
-    GROUP BY company_id, basis
+    SELECT *, count(*) FILTER (WHERE 2 * n_items >= fullest)
+            OVER (PARTITION BY company_id, basis) AS full_years
+    FROM (SELECT *, max(n_items) OVER (PARTITION BY company_id) AS fullest FROM statement_year)
 )
-QUALIFY row_number() OVER (
+QUALIFY rank() OVER (
     PARTITION BY company_id ORDER BY full_years DESC, list_position([$bases], basis)) = 1;
 
 -- period: one row per company and year end, of its one basis, with the figures of the period before
@@ -214,7 +210,7 @@ SELECT * REPLACE (greatest(available_from, last_value(available_from) OVER befor
     $previous_columns
 FROM (
     SELECT *, max(n_items) OVER (PARTITION BY company_id, fiscal_year) AS fullest_of_year
-    FROM statement_year JOIN company_basis USING (company_id, basis)
+    FROM one_basis
 )
 WINDOW before AS (
     PARTITION BY company_id
@@ -225,11 +221,12 @@ WINDOW before AS (
 
 -- statements: one row per company and fiscal year, the calendar year of the year end. Of two year
 -- ends in one calendar year the later one, unless it ends a period of under nine months or has less
--- than half the lines of the other; the check duplicate_year names both.
+-- than half the lines of the other; the check duplicate_year names both. (Year ends differ, so rank
+-- is row_number, which DuckDB would answer with all rows in memory.)
 CREATE OR REPLACE VIEW statements AS
 SELECT * EXCLUDE (fullest_of_year)
 FROM period
-QUALIFY row_number() OVER (
+QUALIFY rank() OVER (
     PARTITION BY company_id, fiscal_year
     ORDER BY months >= 9 DESC, 2 * n_items >= fullest_of_year DESC, fiscal_year_end DESC) = 1;
 
