@@ -416,6 +416,7 @@ def test_no_company_is_in_two_folds_and_every_fold_has_every_class() -> None:
     assert len(set(zip(y.tolist(), fold.tolist(), strict=True))) == 9
 
 
+@pytest.mark.slow
 def test_the_real_panel_is_near_its_independent_figures(shared: Path) -> None:
     frame = pd.read_parquet(shared / "data" / "india" / "panel_dev.parquet")
     features = [name for name in frame.columns if name[0] == "X"]

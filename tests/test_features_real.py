@@ -22,6 +22,8 @@ RULE = PanelRule(label=LabelRule(healthy_as_of=date(2023, 9, 29)), years=(2010, 
 
 KEYS = ["company_id", "fiscal_year"]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def whole(

@@ -15,6 +15,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no shared/data beside the repository")
 
 
+@pytest.mark.slow
 def test_financial_distress_by_company() -> None:
     panel = read_panel(DATA / "benchmarks" / "financial_distress.parquet")
     assert panel.X.shape == (3657, 82)

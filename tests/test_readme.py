@@ -65,6 +65,7 @@ def test_every_command_of_scraping_works_on_the_replica(repo: Path, tmp_path: Pa
             assert ran.returncode == 0, f"{line}\n{ran.stdout}\n{ran.stderr}"
 
 
+@pytest.mark.slow
 def test_every_command_works_in_the_order_shown(repo: Path, folder: Path) -> None:
     for line in shown(repo):
         if "-m scraping" in line:

@@ -51,6 +51,9 @@ def to_its_end(site: Replica, data: Path, *more: str) -> str:
     return out
 
 
+KILLS = 20
+
+
 def fingerprint(data: Path) -> str:
     with store.connect(data / "warehouse.duckdb", read_only=True) as connection:
         row = one_row(connection, "SELECT count(*) FROM statement_line")
@@ -59,20 +62,18 @@ def fingerprint(data: Path) -> str:
         return store.fingerprint(connection)
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
-def test_kills_leave_the_warehouse_of_an_undisturbed_run(
-    site: Replica, tmp_path: Path, kills: int
-) -> None:
+@pytest.mark.slow
+def test_kills_leave_the_warehouse_of_an_undisturbed_run(site: Replica, tmp_path: Path) -> None:
     """Up to five kills in a row, at random moments, then a run to its end."""
     began = time.monotonic()
     to_its_end(site, tmp_path / "undisturbed")
     lasts = time.monotonic() - began
     expected = fingerprint(tmp_path / "undisturbed")
-    moments = random.Random(kills)
-    for turn in range(0, kills, 5):
+    moments = random.Random(KILLS)
+    for turn in range(0, KILLS, 5):
         data = tmp_path / str(turn)
         killed = 0
-        while killed < min(kills, 5):
+        while killed < 5:
             run = start(site, data)
             try:
                 run.wait(timeout=moments.uniform(0.2, 0.7) * lasts)

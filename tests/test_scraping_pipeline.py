@@ -106,6 +106,7 @@ def test_a_second_run_changes_nothing_and_fetches_no_filing_twice(
     assert command(site, data, "scraping", "--due", "--dry-run").returncode == 0
 
 
+@pytest.mark.slow
 def test_features_and_a_leaderboard_come_of_it(site: Replica, data: Path) -> None:
     features = command(site, data, "features", "--out", "panel.parquet")
     assert features.returncode == 0, features.stdout + features.stderr

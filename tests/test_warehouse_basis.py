@@ -236,6 +236,7 @@ def checked(connection: duckdb.DuckDBPyConnection) -> tuple[list[tuple[object, .
     return (results, *kept)
 
 
+@pytest.mark.slow
 def test_checks_give_the_same_whatever_the_size_of_a_part(
     memory: duckdb.DuckDBPyConnection, companies: list[Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -274,6 +274,7 @@ def wait_until_held(db: Path) -> None:
     raise AssertionError("nobody came to hold the file")
 
 
+@pytest.mark.slow
 def test_readers_beside_an_import(
     old: Path, files: dict[str, Path], tmp_path: Path, cli: Command
 ) -> None:
@@ -518,6 +519,7 @@ def whole(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.slow
 def test_export_on_a_full_disk_leaves_whole_files(
     disk: Path, old: Path, files: dict[str, Path], cli: Command
 ) -> None:
