@@ -35,7 +35,7 @@ from models.panel import (
 )
 from models.protocols import PROTOCOLS
 from models.search import FOLDS
-from models.selectors import SELECTORS, selector_named
+from models.selectors import DEFAULT_SELECTORS, SELECTORS, selector_named
 from warehouse.console import console
 from warehouse.errors import InputError, exits_with_2
 from warehouse.store import data_dir
@@ -93,9 +93,11 @@ Exit codes: 0 done, 1 done but some learners failed (named), 2 wrong use or bad 
 )
 @click.option(
     "--selectors",
-    default=",".join(s.name for s in SELECTORS),
+    default=",".join(DEFAULT_SELECTORS),
     show_default=True,
-    help="Comma list of feature selections.",
+    help="Comma list of feature selections; also there: "
+    + ", ".join(s.name for s in SELECTORS if not s.default)
+    + ".",
 )
 @click.option(
     "--grid",
