@@ -169,6 +169,7 @@ def test_a_file_gives_the_numbers_of_the_panel(world: World, tmp_path: Path) -> 
     np.testing.assert_allclose([sum(p) for p in found.values()], 1, atol=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @given(
     unit=st.sampled_from(sorted(PER_CRORE)),

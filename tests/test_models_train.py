@@ -156,6 +156,7 @@ def score_example(repo: Path, model: Path) -> list[dict[str, str]]:
     return [{gap["feature"]: gap["reason"] for gap in year["missing"]} for year in company["years"]]
 
 
+@pytest.mark.slow
 def test_all_features_of_a_warehouse_then_a_score(
     small_db: Path, tmp_path: Path, repo: Path
 ) -> None:

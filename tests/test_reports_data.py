@@ -572,6 +572,7 @@ def test_pictures_fetch_nothing_and_name_no_path(small: Report) -> None:
     assert str(small.out.parent) not in small.text + small.page.page
 
 
+@pytest.mark.slow
 def test_the_same_warehouse_gives_the_same_bytes_in_one_thread_and_in_many(
     small: Report, tmp_path: Path
 ) -> None:

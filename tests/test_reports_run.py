@@ -269,6 +269,7 @@ def test_banner_only_where_simulated(rendered: Path, folder: Path) -> None:
     assert not any("SIMULATED" in path.read_text(encoding="utf-8") for path in tables)
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_files(folder: Path) -> None:
     write_report(folder)
     first = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -155,6 +155,7 @@ def outcome_of(summary: Summary, source: str) -> Outcome:
 ROWS: dict[str, str] = {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_a_fault_is_survived_or_told(
     case: Case,
@@ -217,6 +218,7 @@ def test_every_fault_of_the_replica_is_tried() -> None:
     assert {case.fault for case in CASES} == {fault.name for fault in FAULTS}
 
 
+@pytest.mark.slow
 def test_the_table_in_the_docs_is_what_happened(repo: Path) -> None:
     if len(ROWS) != len(CASES):
         pytest.skip("only some of the cases were run")

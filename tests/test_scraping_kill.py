@@ -86,6 +86,7 @@ def test_kills_leave_the_warehouse_of_an_undisturbed_run(site: Replica, tmp_path
         assert fingerprint(data) == expected, out
 
 
+@pytest.mark.slow
 def test_a_replay_gives_the_same_warehouse_and_asks_no_one(site: Replica, tmp_path: Path) -> None:
     data = tmp_path / "data"
     to_its_end(site, data)

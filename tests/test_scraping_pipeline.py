@@ -20,6 +20,9 @@ from warehouse.store import one_row
 REPO = Path(__file__).resolve().parents[1]
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def site() -> Iterator[Replica]:
     with replica(companies=40, others=20, page_kilobytes=10) as running:
