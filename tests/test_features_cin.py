@@ -244,6 +244,7 @@ def test_mutated_numbers_are_null(
     assert read(memory, mutated, 2023) == [(UNKNOWN, malformed)] * len(mutated)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(texts=st.lists(st.text(max_size=25), min_size=5, max_size=20))
 def test_any_text_can_be_asked(texts: list[str], memory: duckdb.DuckDBPyConnection) -> None:

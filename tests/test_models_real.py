@@ -26,6 +26,7 @@ def test_financial_distress_by_company() -> None:
     assert best["roc_auc_ovr"] > 0.83
 
 
+@pytest.mark.slow
 def test_indian_panel_is_near_its_baseline() -> None:
     panel = read_panel(DATA / "india" / "panel_common_dev.parquet")
     assert not {"n_missing", "odd_length_year", "post_event"} & set(panel.features)
@@ -34,6 +35,7 @@ def test_indian_panel_is_near_its_baseline() -> None:
     assert company["roc_auc_ovr"] > 0.85
 
 
+@pytest.mark.slow
 def test_a_set_without_companies_says_so() -> None:
     panel = read_panel(DATA / "benchmarks" / "polish_1year.parquet")
     with pytest.raises(InputError, match="use --protocol paper"):

@@ -499,6 +499,7 @@ def test_few_columns_of_ours_are_enough(
     assert said["contribution_unit"] == "probability"
 
 
+@pytest.mark.slow
 def test_out_that_cannot_be_written_is_one_line(scored: Score, two: Path, tmp_path: Path) -> None:
     for out, words in (
         (two / "answer.json", "cannot be made"),
@@ -516,6 +517,7 @@ def test_out_that_cannot_be_written_is_one_line(scored: Score, two: Path, tmp_pa
 FINANCIAL = ("BAJAJFINSV", "INDUSINDBK", "KOTAKBANK")
 
 
+@pytest.mark.slow
 def test_real_workbooks(shared: Path, world: World) -> None:
     files = sorted((shared / "fixtures/screener").glob("*.xlsx"))
     assert len(files) == 13
@@ -533,6 +535,7 @@ def test_real_workbooks(shared: Path, world: World) -> None:
         assert all(year.ratios >= FEW_RATIOS and len(year.reasons) == 5 for year in company.years)
 
 
+@pytest.mark.slow
 def test_real_bank_is_refused(shared: Path, scored: Score) -> None:
     ran = scored(shared / "fixtures/screener/KOTAKBANK.xlsx")
     refused(ran, "kotak", "a bank, NBFC or insurer")

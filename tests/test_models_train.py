@@ -115,6 +115,7 @@ def test_the_audit_is_given_the_columns_of_the_panel_by_their_names() -> None:
     assert large >= {"year", "size"}
 
 
+@pytest.mark.slow
 def test_a_horizon_by_time(tmp_path: Path) -> None:
     options = ["--label", "fails_within_2y", "--protocol", "time", "--cut", "2015"]
     one = ["--learners", "lr", "--selectors", "all", "--grid", "paper", "--no-audit"]
@@ -193,6 +194,7 @@ def of_the_panel_and_of_the_score(db: Path, model: Model) -> None:
     assert not any("no sector" in line for line in found.notices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS[:2])  # the last: in the run above
 def test_levels_of_features(level: Features, small_db: Path) -> None:
     columns = Columns("fails_within_3y", "company_id", "fiscal_year")
@@ -229,6 +231,7 @@ def test_all_features_of_the_demo_then_a_score(tmp_path: Path, repo: Path) -> No
     score_example(repo, tmp_path / "run" / "model")
 
 
+@pytest.mark.slow
 def test_failed_cell_is_named_with_exit_code_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -177,6 +177,7 @@ def test_every_section_has_a_table_or_says_that_there_is_nothing(simulated: Repo
     assert list(simulated.page.sections) == [title for title in titles if title not in without]
 
 
+@pytest.mark.slow
 def test_simulated_companies_are_called_so_everywhere(simulated: Report, small: Report) -> None:
     assert f"**{BANNER}**" in simulated.text
     assert simulated.page.title.startswith("SIMULATED")
@@ -591,6 +592,7 @@ def test_the_same_warehouse_gives_the_same_bytes_in_one_thread_and_in_many(
 # --- what there is nothing of, and wrong use ---------------------------------------------------
 
 
+@pytest.mark.slow
 def test_where_no_company_failed_matching_and_audit_say_so_in_a_line(
     tmp_path: Path, worked: dict[str, dict[str, float]]
 ) -> None:

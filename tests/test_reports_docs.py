@@ -129,6 +129,7 @@ def test_help_does_not_depend_on_the_width_of_the_terminal(monkeypatch: pytest.M
     assert docs.help_of(command, "x") == narrow
 
 
+@pytest.mark.slow
 def test_check_catches_a_change(process: Command, cli: Command, tmp_path: Path) -> None:
     folder = tmp_path / "docs"  # the default, from the working folder of the process
     assert process("-m", "reports").code == 0

@@ -260,6 +260,7 @@ def test_text_from_outside_is_escaped(rendered: Path) -> None:
     assert '=HYPERLINK("http://example.com")\\|x |' in named
 
 
+@pytest.mark.slow
 def test_banner_only_where_simulated(rendered: Path, folder: Path) -> None:
     write_report(folder)
     assert "SIMULATED COMPANIES" in _page(rendered)
@@ -283,6 +284,7 @@ def _reason(page: str, subject: str) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 def test_pictures_without_sectors_are_left_out_with_the_reason(tmp_path: Path) -> None:
     out = make_run(tmp_path / "run", sectors=False)
     (out / "figures").mkdir()
@@ -347,6 +349,7 @@ def test_the_leak_audit_has_a_section_with_every_probe(rendered: Path) -> None:
     assert "- Warning: size alone &lt;script&gt;" in text
 
 
+@pytest.mark.slow
 def test_a_run_without_a_leak_audit_says_so(tmp_path: Path) -> None:
     out = make_run(tmp_path / "run", audit=None)
     write_report(out)
@@ -362,6 +365,7 @@ def test_a_clean_leak_audit_is_listed_without_a_box(tmp_path: Path) -> None:
     assert (out / "tables" / "leak_audit.md").is_file()
 
 
+@pytest.mark.slow
 def test_a_warning_is_not_repeated_among_the_notices(tmp_path: Path) -> None:
     out = make_run(tmp_path / "run", notices=["another notice", WARNING])
     write_report(out)
@@ -463,6 +467,7 @@ def test_the_leaderboard_has_every_metric_of_the_table(folder: Path) -> None:
     assert [len(row) for row in table.rows] == [len(table.columns)] * len(CELLS)
 
 
+@pytest.mark.slow
 def test_unknown_protocol_and_missing_rows(folder: Path) -> None:
     run = read_run(folder)
     partial = run.test_predictions.drop(index=run.test_predictions.index[:1])

@@ -669,6 +669,7 @@ def test_a_replay_into_another_warehouse_file_gives_the_same_fingerprint(
         assert other.statuses() == lab.statuses()
 
 
+@pytest.mark.slow
 def test_processes_give_what_one_process_gives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -461,6 +461,7 @@ NEWER = (
 )
 
 
+@pytest.mark.slow
 def test_the_order_of_loads_does_not_count() -> None:
     loads = [*LISTS, *DEBTORS, *NEWER]
     with warehouse(*loads) as connection:
@@ -475,6 +476,7 @@ def test_the_order_of_loads_does_not_count() -> None:
             assert results(connection) == expected
 
 
+@pytest.mark.slow
 def test_a_second_run_and_runs_between_loads_change_nothing() -> None:
     with warehouse(*LISTS, *DEBTORS, *NEWER) as connection:
         first = run(connection)
@@ -1386,6 +1388,7 @@ def test_rows_of_the_real_export_match_no_company_but_their_own(real: Real) -> N
     assert len(real.exported) > 90
 
 
+@pytest.mark.slow
 def test_many_debtors_among_many_companies_take_seconds() -> None:
     made = random.Random(7)
     words = ["".join(made.choices("aeioklmnprstv", k=6)) for _ in range(3000)]

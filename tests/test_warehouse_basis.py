@@ -166,6 +166,7 @@ def companies(memory: duckdb.DuckDBPyConnection) -> list[Cell]:
 SIZES = st.integers(1, len(NAMES) + 3)
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(size=SIZES)
 def test_parts_add_up_to_the_whole(size: int, memory: duckdb.DuckDBPyConnection) -> None:

@@ -290,6 +290,7 @@ def test_readers_beside_an_import(
     assert "statements rows" in ended(panel).err
 
 
+@pytest.mark.slow
 def test_an_import_waits_for_a_long_read(old: Path, files: dict[str, Path]) -> None:
     with held(old, "read") as reader:
         assert reader.stdin is not None
@@ -308,6 +309,7 @@ def test_an_import_waits_for_a_long_read(old: Path, files: dict[str, Path]) -> N
     assert cells(old) == 5_000
 
 
+@pytest.mark.slow
 def test_two_imports_at_once_are_both_loaded(
     files: dict[str, Path], tmp_path: Path, old: Path
 ) -> None:
@@ -617,7 +619,7 @@ def moments(parts: int, seed: int) -> list[float]:
     return [(part + rng.random()) / parts for part in range(parts)]
 
 
-OFTEN = pytest.mark.parametrize("often", [2, pytest.param(12, marks=SLOW)])
+OFTEN = pytest.mark.parametrize("often", [pytest.param(12, marks=SLOW)])
 
 
 @OFTEN

@@ -64,6 +64,7 @@ def test_any_bytes(data: bytes, start: bytes) -> None:
     outcome(start + data)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.data())
 def test_flipped_and_cut_bytes(data: st.DataObject) -> None:
