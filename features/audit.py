@@ -35,6 +35,9 @@ from warehouse.errors import InputError
 __all__ = ["PROBES", "Audit", "Probe", "audit", "audit_table"]
 
 
+CONSTANT = 0.98  # share of rows with their company's commonest label from which it is constant
+
+
 class _CannotError(Exception):
     """Why a probe cannot be run: a few words for the table."""
 
@@ -256,7 +259,25 @@ def audit(
         companies=None if sample.groups is None else len(np.unique(sample.groups)),
         classes=len(classes),
         majority=float(np.bincount(sample.y).max() / len(drawn)) if len(drawn) else 0.0,
-        notes=notes,
+        notes=(*notes, *_constancy(sample)),
+    )
+
+
+def _constancy(sample: Sample) -> tuple[str, ...]:
+    """How many companies have one label in all their years; companies of one row say nothing."""
+    if sample.groups is None:
+        return ()
+    counts = pd.crosstab(sample.groups, sample.y)
+    counts = counts[counts.sum(axis=1) > 1]
+    if counts.empty:
+        return ()
+    one = int((counts.max(axis=1) == counts.sum(axis=1)).sum())
+    said = f"the label is the same in all years of {one:,} of {len(counts):,} companies"
+    if counts.max(axis=1).sum() < CONSTANT * counts.to_numpy().sum():
+        return (said,)
+    return (
+        f"{said}: it tells companies apart and hardly years, so a model that recognises a company"
+        " knows its label, and random rows flatter",
     )
 
 

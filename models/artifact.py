@@ -27,9 +27,13 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from xgboost import XGBClassifier
 
+from models.calibration import Calibration
+from models.conformal import ConformalSets
+from models.engine import LIBRARIES
 from models.evaluate import RunResult
 from models.learners import learner_named
 from models.panel import Floats
+from models.rivals import TRUSTED_RIVALS
 from warehouse.errors import InputError
 from warehouse.files import sha256_of
 
@@ -45,25 +49,17 @@ AGAIN = "train again with `python -m models.train`"
 
 # All that a model file may hold beyond the types skops trusts itself.
 TRUSTED = (
-    "models.learners.SoftmaxSVC",
+    *TRUSTED_RIVALS,
     "models.pipeline.SectorRelative",
     "models.pipeline.Select",
     "models.pipeline.Winsorizer",
+    "models.svm.SoftmaxSVC",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
-)
-LIBRARIES = (
-    "catboost",
-    "imbalanced-learn",
-    "lightgbm",
-    "numpy",
-    "scikit-learn",
-    "skops",
-    "xgboost",
 )
 NEEDED = {"skops": "scikit-learn", "xgboost": "xgboost", "lightgbm": "lightgbm"}
 FIELDS: tuple[tuple[str, type], ...] = (
@@ -120,6 +116,8 @@ class Model:
     prepare: Any
     learner: Classifier
     manifest: dict[str, Any]
+    calibration: Calibration | None = None
+    sets: ConformalSets | None = None
 
     def values(self, frame: pd.DataFrame) -> pd.DataFrame:
         """All `features` of a frame with all `inputs`, NaN where missing, with its index."""
@@ -150,6 +148,13 @@ class Model:
         with threadpool_limits(1):
             proba = np.asarray(self.learner.predict_proba(self.columns(frame)), dtype=np.float64)
         return pd.DataFrame(proba, index=frame.index, columns=list(self.classes))
+
+    def calibrated(self, proba: pd.DataFrame) -> pd.DataFrame | None:
+        """The same with the shares of classes as they are; None for a model not calibrated."""
+        if self.calibration is None:
+            return None
+        values = self.calibration.apply(proba.to_numpy())
+        return pd.DataFrame(values, index=proba.index, columns=proba.columns)
 
 
 def save(directory: Path, result: RunResult, extra: Mapping[str, Any]) -> None:
@@ -194,9 +199,27 @@ def load(directory: Path) -> Model:
         prepare,
         _read_learner(kind, directory / f"learner.{FORMATS[kind].suffix}"),
         manifest,
+        *_calibrated(manifest, directory / MANIFEST),
     )
     _try(model, directory)
     return model
+
+
+def _calibrated(
+    manifest: dict[str, Any], path: Path
+) -> tuple[Calibration | None, ConformalSets | None]:
+    """Calibration and prediction sets; None for models that were not tuned, or of before."""
+    given, sets = manifest.get("calibration"), manifest.get("sets")
+    try:
+        found = None if given is None else Calibration.from_json(given)
+        levels = None if sets is None else ConformalSets.from_json(sets)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; {AGAIN}") from None
+    sizes = {len(part.counts) for part in (found, levels) if part is not None}
+    other = sizes - {len(manifest["classes"])}
+    if other:
+        raise InputError(f"{path}: its calibration is of {other.pop()} classes; {AGAIN}")
+    return found, levels
 
 
 def _try(model: Model, directory: Path) -> None:
@@ -216,21 +239,23 @@ def _try(model: Model, directory: Path) -> None:
 
 def library_versions() -> dict[str, str]:
     """Installed versions of the libraries that make a model."""
-    return {name: version(name) for name in LIBRARIES}
+    return {name: version(name) for name in (*LIBRARIES, "skops")}
 
 
 def _facts(result: RunResult) -> dict[str, Any]:
-    panel, best = result.panel, result.best
-    row = result.leaderboard.iloc[0]
+    panel, best, board = result.panel, result.best, result.leaderboard
+    mine = (board["learner"] == best.learner) & (board["selector"] == best.selector)
+    row = board[mine].iloc[0]
     metrics = {
         str(name): float(value)
         for name, value in row.items()
-        if name not in ("rank", "learner", "selector", "protocol", "params")
+        if name not in ("rank", "learner", "selector", "protocol", "params", "resampling")
     }
     return {
         "learner": best.learner,
         "selector": best.selector,
         "params": best.params,
+        "resampling": best.resampling,
         "protocol": result.plan.protocol.name,
         "grid": result.plan.grid,
         "seed": result.plan.seed,
@@ -245,7 +270,13 @@ def _facts(result: RunResult) -> dict[str, Any]:
         "versions": library_versions(),
         "metrics": metrics,
         "medians": _medians(result),
+        "calibration": _json_of(result.assessment.calibration),
+        "sets": _json_of(result.assessment.sets),
     }
+
+
+def _json_of(value: Calibration | ConformalSets | None) -> dict[str, Any] | None:
+    return None if value is None else value.to_json()
 
 
 def _medians(result: RunResult) -> dict[str, Any]:

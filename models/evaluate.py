@@ -11,18 +11,34 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from models.assess import Assessment, assess
+from models.cell import Cell
+from models.engine import LOCAL, check_engine
+from models.extras import TITLES, extra_cells
+from models.kept import Kept
 from models.leaderboard import leaderboard
-from models.learners import learner_named, resolve_device
+from models.learners import (
+    DEFAULT_LEARNERS,
+    device_notices,
+    learner_named,
+    resolve_device,
+)
+from models.learning_curve import learning_curve
 from models.metrics import batch, bootstrap, measure_all
 from models.panel import Floats, Ints, Panel
-from models.pipeline import build_pipeline
+from models.pipeline import RESAMPLINGS, build_pipeline
 from models.protocols import Split, protocol_named
-from models.search import Cell, Plan, Search, params_json, search
+from models.rivals import RIVALS
+from models.search import FOLDS, Plan, Search, decisive, params_json, search
 from models.selectors import intersection, selector_named
 from warehouse.errors import InputError
 
 RESULT_COLUMNS = ("learner", "selector", "protocol", "fold", "metric", "value", "low", "high")
 TOP_FEATURES = 20
+GROUPS = {
+    "default": DEFAULT_LEARNERS,
+    "rivals": (*(rival.name for rival in RIVALS), *TITLES),
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,7 @@ class RunResult:
     notices: tuple[str, ...]
     failed: tuple[str, ...]
     timings: dict[str, float]
+    assessment: Assessment
 
     @property
     def selected(self) -> list[str]:
@@ -57,8 +74,7 @@ class RunResult:
         return [name for name, kept in zip(self.panel.features, mask, strict=True) if kept]
 
 
-def run(
-    panel: Panel,
+def make_plan(
     protocol: str,
     learners: tuple[str, ...],
     selectors: tuple[str, ...],
@@ -67,26 +83,69 @@ def run(
     jobs: int = 1,
     device: str = "cpu",
     cut: int | None = None,
-) -> RunResult:
-    """Split, tune, fit, score and rank; raise InputError on bad input or if no cell succeeds."""
-    plan = Plan(
+    resamplings: tuple[str, ...] = RESAMPLINGS[:1],
+    engine: str = LOCAL,
+) -> Plan:
+    """A plan by names; raise InputError where one is unknown or does not go with another."""
+    if cut is not None and protocol != "time":
+        raise InputError(f"--cut is for --protocol time, not {protocol}")
+    for name in resamplings:
+        if name not in RESAMPLINGS:
+            raise InputError(f"--resampling {name}: one of {', '.join(RESAMPLINGS)}, or both")
+    check_engine(engine)
+    names, extras = _rows_named(learners)
+    return Plan(
         protocol_named(protocol),
-        tuple(learner_named(name).name for name in dict.fromkeys(learners)),
+        names,
         tuple(selector_named(name).name for name in dict.fromkeys(selectors)),
         grid,
         seed,
         jobs,
         resolve_device(device),
         cut,
+        resamplings,
+        engine,
+        extras,
     )
+
+
+def _rows_named(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Learners, and the rows beside them; `default` and `rivals` stand for several."""
+    wanted: dict[str, None] = {}
+    for name in names:
+        wanted |= dict.fromkeys(GROUPS.get(name, (name,)))
+    learners = tuple(learner_named(name).name for name in wanted if name not in TITLES)
+    if not learners:
+        raise InputError(f"--learners {','.join(names)}: name one learner or more besides")
+    return learners, tuple(name for name in wanted if name in TITLES)
+
+
+def run(panel: Panel, plan: Plan, kept: Kept | None = None, resume: bool = False) -> RunResult:
+    """Split, tune, fit, score and rank; raise InputError on bad input or if no cell succeeds.
+
+    Cells that are done are put in `kept`; with `resume`, those of an interrupted run are taken
+    from there.
+    """
     started = time.perf_counter()
-    split = plan.protocol.split(panel, seed, cut)
-    found = search(panel, split, plan)
-    cells = [cell for cell in found.cells if not cell.error]
-    failed = tuple(f"{cell.name}: {cell.error}" for cell in found.cells if cell.error)
-    if not cells:
+    split = plan.protocol.split(panel, plan.seed, plan.cut)
+    if kept:
+        kept.begin(decisive(panel, split, plan), resume)
+    found = search(panel, split, plan, kept)
+    tried = (*found.cells, *_extras(panel, split, plan, found))
+    cells = [cell for cell in tried if not cell.error]
+    failed = tuple(f"{cell.name}: {cell.error}" for cell in tried if cell.error)
+    if all(cell.error for cell in found.cells):
         raise InputError(f"no cell could be fitted; the first failed with {failed[0]}")
     return _gather(panel, plan, split, found, cells, failed, started)
+
+
+def _extras(panel: Panel, split: Split, plan: Plan, found: Search) -> list[Cell]:
+    if not plan.extras:
+        return []
+    wanted = FOLDS[plan.grid]
+    folds = plan.protocol.folds(panel, split.train, wanted, plan.seed) if wanted else []
+    by_time = "time" in plan.protocol.needs
+    return extra_cells(plan.extras, panel, split, folds, found.cells, plan.seed, by_time)
 
 
 def _gather(
@@ -100,9 +159,12 @@ def _gather(
 ) -> RunResult:
     measured = time.perf_counter()
     results = _results(panel, plan, split, found, cells)
-    params = {(cell.learner, cell.selector): params_json(cell.params) for cell in cells}
-    board = leaderboard(results, params, panel.classes)
-    best = _cell_at(cells, board, 0)
+    chosen = {(c.learner, c.selector): (params_json(c.params), c.resampling) for c in cells}
+    board = leaderboard(results, chosen, panel.classes)
+    ranked = [_cell_at(cells, board, row) for row in range(len(board))]
+    # Only learners are saved: of an ensemble or a published score the next best is.
+    best = next(cell for cell in ranked if cell.learner not in TITLES)
+    assessment = assess(panel, split, found.folds, cells, best, plan.seed)
     refitted = time.perf_counter()
     pipeline, notices = _refit(panel, split, plan, best)
     ended = time.perf_counter()
@@ -119,15 +181,25 @@ def _gather(
         results,
         board,
         {cell.name: _confusion(panel.y[split.test], cell.test) for cell in cells},
-        _predictions(panel, split.test, best.test),
+        _predictions(panel, split.test, best.test, assessment),
         _all_predictions(panel, split.test, cells),
         best,
         pipeline,
         _kept(panel, found),
         _importance(panel, found, cells, board),
-        _unique((*panel.notices, *split.notices, *found.notices, *notices)),
+        _unique(
+            (
+                *panel.notices,
+                *split.notices,
+                *device_notices(plan.learners, plan.device),
+                *found.notices,
+                *notices,
+                *assessment.notices,
+            )
+        ),
         failed,
         timings,
+        assessment,
     )
 
 
@@ -172,10 +244,7 @@ def _confusion(y: Ints, proba: Floats) -> list[list[int]]:
 
 def _refit(panel: Panel, split: Split, plan: Plan, best: Cell) -> tuple[Any, tuple[str, ...]]:
     """Fit the winner as one plain pipeline and check that it says what was scored."""
-    learner = learner_named(best.learner)
-    pipeline = build_pipeline(
-        learner, best.params, best.selector, plan.seed, plan.device, panel.relative_at
-    )
+    pipeline = _pipeline_of(panel, plan, best)
     values = panel.X.to_numpy()
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the same fit as before, judged by its figures
@@ -187,14 +256,54 @@ def _refit(panel: Panel, split: Split, plan: Plan, best: Cell) -> tuple[Any, tup
     return pipeline, ()
 
 
-def _predictions(panel: Panel, rows: Ints, proba: Floats) -> pd.DataFrame:
-    """Keys, truth, prediction and a probability per class, one row per test row."""
+def learning_curve_of(result: RunResult) -> pd.DataFrame:
+    """The best model fitted anew on parts of the training companies: `models.learning_curve`."""
+    panel, plan, best, split = result.panel, result.plan, result.best, result.split
+    values = panel.X.to_numpy()
+
+    def fit_and_score(rows: Ints) -> Floats:
+        pipeline = _pipeline_of(panel, plan, best)
+        with threadpool_limits(1), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of few rows, as everything here
+            pipeline.fit(values[rows], panel.y[rows])
+            return np.asarray(pipeline.predict_proba(values[split.test]), dtype=np.float64)
+
+    return learning_curve(
+        fit_and_score, panel.groups, panel.y, split.train, split.test, panel.focus, seed=plan.seed
+    )
+
+
+def _pipeline_of(panel: Panel, plan: Plan, cell: Cell) -> Any:
+    """The unfitted pipeline of a cell."""
+    return build_pipeline(
+        learner_named(cell.learner),
+        cell.params,
+        cell.selector,
+        plan.seed,
+        plan.device,
+        panel.relative_at,
+        cell.resampling,
+    )
+
+
+def _predictions(
+    panel: Panel, rows: Ints, proba: Floats, assessment: Assessment | None = None
+) -> pd.DataFrame:
+    """Keys, truth, prediction and a probability per class, one row per test row.
+
+    Of the best model also calibrated probabilities and the prediction set, classes with a bar.
+    """
     frame = panel.keys.iloc[rows].reset_index(drop=True)
     names = np.array(panel.classes, dtype=object)
     frame["truth"] = names[panel.y[rows]]
     frame["prediction"] = names[proba.argmax(axis=1)]
     for code, name in enumerate(panel.classes):
         frame[f"proba_{name}"] = proba[:, code]
+    if assessment and assessment.proba is not None and assessment.sets is not None:
+        for code, name in enumerate(panel.classes):
+            frame[f"calibrated_{name}"] = assessment.proba[:, code]
+        sets = assessment.sets.sets(assessment.proba)
+        frame["prediction_set"] = ["|".join(names[row]) for row in sets]
     return frame
 
 

@@ -10,7 +10,11 @@ from warehouse.errors import InputError
 
 KEYS = ("learner", "selector", "protocol")
 FACTS = ("n_features", "fit_seconds", "ms_per_company")
-EXTRA = ("macro_f1_low", "macro_f1_high", "ms_per_company")
+EXTRA = ("macro_f1_low", "macro_f1_high", "ms_per_company", "resampling")
+CV = "cv_macro_f1"  # last column, where there were tuning folds
+
+
+Chosen = dict[tuple[str, str], tuple[str, str]]
 
 
 def leaderboard_columns(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -19,32 +23,43 @@ def leaderboard_columns(classes: tuple[str, ...]) -> tuple[str, ...]:
     return ("rank", *KEYS, "n_features", *names, "fit_seconds", "params", *EXTRA)
 
 
-def leaderboard(
-    results: pd.DataFrame, params: dict[tuple[str, str], str], classes: tuple[str, ...]
-) -> pd.DataFrame:
-    """Rank learners and selectors by macro-F1 on the test rows, one row each.
+def leaderboard(results: pd.DataFrame, chosen: Chosen, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Rank learners and selectors, one row each, by mean macro-F1 on the tuning folds.
 
-    `results` has learner, selector, protocol, fold, metric, value, low, high; `params` the JSON
-    of each (learner, selector). Raise InputError on a hole, a NaN or a duplicate, naming it.
+    So the test rows judge what was chosen without them. Without tuning folds they rank as well.
+
+    Args:
+        results: learner, selector, protocol, fold, metric, value, low, high.
+        chosen: parameters as JSON and resampling of each (learner, selector).
+        classes: names in the order of their codes.
+
+    Raises:
+        InputError: there is a hole, a NaN or a duplicate; it is named.
     """
     test = results[results["fold"] == "test"]
     _refuse_duplicates(test)
     metrics = [name for name, _, _ in columns(classes, 0)]
     wide = test.pivot(index=list(KEYS), columns="metric", values="value")
     wide = wide.reindex(columns=[*metrics, *FACTS])
-    _refuse_holes(wide, set(params))
+    folds = results[(results["fold"] != "test") & (results["metric"] == "macro_f1")]
+    if len(folds):
+        wide[CV] = folds.groupby(list(KEYS))["value"].mean()
+    _refuse_holes(wide, set(chosen))
     macro = test[test["metric"] == "macro_f1"].set_index(list(KEYS))
     wide["macro_f1_low"], wide["macro_f1_high"] = macro["low"], macro["high"]
     board = wide.reset_index()
-    cells = zip(board["learner"], board["selector"], strict=True)
-    board["params"] = [params[cell] for cell in cells]
+    cells = list(zip(board["learner"], board["selector"], strict=True))
+    board["params"] = [chosen[cell][0] for cell in cells]
+    board["resampling"] = [chosen[cell][1] for cell in cells]
     board["n_features"] = board["n_features"].astype("int64")
-    return _ranked(board)[list(leaderboard_columns(classes))]
+    return _ranked(board)[[*leaderboard_columns(classes), *([CV] if len(folds) else [])]]
 
 
 def _ranked(board: pd.DataFrame) -> pd.DataFrame:
-    order = ["macro_f1", "balanced_accuracy", "learner", "selector"]
-    board = board.sort_values(order, ascending=[False, False, True, True], ignore_index=True)
+    first = [CV] if CV in board.columns else []
+    order = [*first, "macro_f1", "balanced_accuracy", "learner", "selector"]
+    ascending = [name in ("learner", "selector") for name in order]
+    board = board.sort_values(order, ascending=ascending, ignore_index=True)
     board["rank"] = np.arange(1, len(board) + 1)
     board.columns.name = None
     return board

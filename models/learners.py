@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,82 +12,26 @@ import numpy as np
 import xgboost
 from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier, early_stopping
-from sklearn.base import BaseEstimator, ClassifierMixin
+from lightgbm.basic import LightGBMError
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
+from models.learner import Learner, Params, Slice, fit_plain
 from models.panel import Floats, Ints
+from models.rivals import RIVALS
+from models.svm import SoftmaxSVC
 from warehouse.errors import InputError
 
-Params = dict[str, Any]
-Slice = tuple[Floats, Ints]
-
+ON_GPU = ("xgboost", "catboost", "lightgbm")
 PATIENCE = 20  # rounds without a better loss on the early-stopping slice
-
-
-class SoftmaxSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """RBF support vector machine with probabilities by a fixed softmax of its decision values.
-
-    They rank rows and sum to one but are not calibrated: the inner cross-validation that would
-    calibrate them costs seven fits and is leaving scikit-learn.
-    """
-
-    def __init__(self, C: float = 1.0, gamma: float | str = "scale") -> None:
-        self.C = C
-        self.gamma = gamma
-
-    def fit(self, X: Floats, y: Ints) -> SoftmaxSVC:
-        """Fit on rows and class codes."""
-        self.svc_ = SVC(C=self.C, gamma=self.gamma, cache_size=500).fit(X, y)
-        self.classes_ = self.svc_.classes_
-        return self
-
-    def predict_proba(self, X: Floats) -> Floats:
-        """Return rows x classes; each row sums to one."""
-        values = self.svc_.decision_function(X)
-        if values.ndim == 1:
-            values = np.column_stack([np.zeros(len(values)), values])
-        powers = np.exp(values - values.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-    def predict(self, X: Floats) -> Ints:
-        """Return the class of highest probability."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
-
-
-@dataclass(frozen=True)
-class Learner:
-    """One classifier: how to build and fit it, the paper's values and two grids around them.
-
-    `trees` names the parameter that early stopping chooses; `cost` is a rough relative time of
-    one fit, used to start the long ones first; `save` names the format of the fitted model.
-    """
-
-    name: str
-    title: str
-    build: Callable[[Params, int, str], Any] = field(repr=False)
-    paper: Params
-    quick: tuple[Params, ...]
-    full: tuple[Params, ...]
-    cost: float
-    trees: str | None = None
-    fit: Callable[[Any, Floats, Ints, Slice | None], int | None] = field(
-        default=lambda model, X, y, stop: _fit_plain(model, X, y, stop), repr=False
-    )
-    save: str = "skops"
-    default: bool = True
-
-    def points(self, grid: str) -> tuple[Params, ...]:
-        """Parameter points of `paper`, `quick` or `full`."""
-        return {"paper": (self.paper,), "quick": self.quick, "full": self.full}[grid]
 
 
 def learner_named(name: str) -> Learner:
@@ -107,16 +50,36 @@ def resolve_device(asked: str) -> str:
     return "cuda" if asked != "cpu" and there else "cpu"
 
 
+@cache
+def lightgbm_has_cuda() -> bool:
+    """Whether this build of LightGBM can fit on a GPU; most wheels cannot."""
+    rows = np.arange(40.0).reshape(20, 2)
+    try:
+        LGBMClassifier(n_estimators=1, device_type="cuda", verbosity=-1).fit(
+            rows, np.arange(20) % 2
+        )
+    except LightGBMError:
+        return False
+    return True
+
+
+def device_notices(names: Sequence[str], device: str) -> tuple[str, ...]:
+    """Which of the learners run where."""
+    if device != "cuda":
+        return ()
+    there = [name for name in names if name in ON_GPU]
+    if "lightgbm" in there and not lightgbm_has_cuda():
+        there.remove("lightgbm")
+    others = [name for name in names if name not in there]
+    return (
+        f"on the GPU: {', '.join(there) or 'none'}; on the CPU, for want of an implementation:"
+        f" {', '.join(others) or 'none'}",
+    )
+
+
 def _gpu_visible() -> bool:
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and any(Path("/dev", name).exists() for name in ("nvidia0", "dxg"))
-
-
-def _fit_plain(model: Any, X: Floats, y: Ints, stop: Slice | None) -> int | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "did not converge" is settled by the tuning score
-        model.fit(X, y)
-    return None
 
 
 def _fit_hist(model: Any, X: Floats, y: Ints, stop: Slice | None) -> int | None:
@@ -155,6 +118,24 @@ def _fit_catboost(model: Any, X: Floats, y: Ints, stop: Slice | None) -> int | N
     return int(model.best_iteration_) + 1
 
 
+def _fit_ann(model: Any, X: Floats, y: Ints, stop: Slice | None) -> int | None:
+    """Epoch by epoch, as `fit` does, but stopped where the loss on the slice is least."""
+    if stop is None:
+        return fit_plain(model, X, y, None)
+    classes, best, at = np.unique(y), np.inf, 0
+    kept: list[Any] = []
+    for epoch in range(1, model.max_iter + 1):
+        model.partial_fit(X, y, classes=classes)
+        loss = log_loss(stop[1], model.predict_proba(stop[0]), labels=classes)
+        if loss < best:
+            best, at = loss, epoch
+            kept = [[part.copy() for part in parts] for parts in (model.coefs_, model.intercepts_)]
+        elif epoch - at >= PATIENCE:
+            break
+    model.coefs_, model.intercepts_ = kept
+    return at
+
+
 def _lr(params: Params, seed: int, device: str) -> Any:
     return LogisticRegression(random_state=seed, **{"max_iter": 300, **params})
 
@@ -182,11 +163,16 @@ def _xgboost(params: Params, seed: int, device: str) -> Any:
 
 def _lightgbm(params: Params, seed: int, device: str) -> Any:
     fixed: Params = {"n_jobs": 1, "verbosity": -1, "deterministic": True, "force_row_wise": True}
+    if device == "cuda" and lightgbm_has_cuda():
+        fixed = {"n_jobs": 1, "verbosity": -1, "device_type": "cuda"}
     return LGBMClassifier(random_state=seed, **fixed, **params)
 
 
 def _catboost(params: Params, seed: int, device: str) -> Any:
     fixed: Params = {"thread_count": 1, "allow_writing_files": False, "verbose": False}
+    if device == "cuda":
+        fixed |= {"task_type": "GPU", "devices": "0"}
+        params = {name: value for name, value in params.items() if name != "rsm"}  # CPU only
     return CatBoostClassifier(random_seed=seed, **fixed, **params)
 
 
@@ -223,7 +209,7 @@ _TREE_CHANGES: tuple[Params, ...] = (
     {"learning_rate": 0.2, "max_depth": 5},
 )
 
-LEARNERS: tuple[Learner, ...] = (
+OWN: tuple[Learner, ...] = (
     Learner(
         "lr",
         "Logistic regression",
@@ -258,6 +244,7 @@ LEARNERS: tuple[Learner, ...] = (
             {"max_depth": None, "min_samples_leaf": 1},
         ),
         cost=2.0,
+        tuning={"n_estimators": 50},
     ),
     Learner(
         "gb",
@@ -268,6 +255,7 @@ LEARNERS: tuple[Learner, ...] = (
         full=_grid(_GB, *_TREE_CHANGES),
         cost=1.2,
         trees="max_iter",
+        tuning={"max_bins": 63},
         fit=_fit_hist,
     ),
     Learner(
@@ -279,6 +267,7 @@ LEARNERS: tuple[Learner, ...] = (
         full=_grid(_XGB, *_TREE_CHANGES),
         cost=1.0,
         trees="n_estimators",
+        tuning={"max_bin": 64},
         fit=_fit_xgboost,
         save="xgboost",
     ),
@@ -291,6 +280,7 @@ LEARNERS: tuple[Learner, ...] = (
         full=_grid(_LGB, *_TREE_CHANGES),
         cost=0.8,
         trees="n_estimators",
+        tuning={"max_bin": 63},
         fit=_fit_lightgbm,
         save="lightgbm",
     ),
@@ -311,6 +301,7 @@ LEARNERS: tuple[Learner, ...] = (
         ),
         cost=1.1,
         trees="iterations",
+        tuning={"border_count": 32},
         fit=_fit_catboost,
         save="catboost",
     ),
@@ -338,6 +329,8 @@ LEARNERS: tuple[Learner, ...] = (
             *({"alpha": a, "max_iter": m} for a in (1e-4, 0.1, 1.0) for m in (50, 200)),
         ),
         cost=1.4,
+        trees="max_iter",
+        fit=_fit_ann,
     ),
     Learner(
         "gb-exact",
@@ -352,4 +345,5 @@ LEARNERS: tuple[Learner, ...] = (
         default=False,
     ),
 )
+LEARNERS = (*OWN, *RIVALS)
 DEFAULT_LEARNERS = tuple(learner.name for learner in LEARNERS if learner.default)

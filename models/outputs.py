@@ -16,7 +16,9 @@ import pandas as pd
 
 from features.audit_result import HEADINGS, Audit, audit_notes, lines
 from models import artifact
+from models.assess import COVERAGE
 from models.evaluate import RunResult
+from models.leaderboard import CV
 from models.metrics import columns
 from models.panel import Panel
 from warehouse.errors import InputError
@@ -49,8 +51,10 @@ def whole_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_run(out: Path, result: RunResult, facts: Mapping[str, Any]) -> None:
-    """Write all files of a run.
+def write_run(
+    out: Path, result: RunResult, facts: Mapping[str, Any], curve: pd.DataFrame | None = None
+) -> None:
+    """Write all files of a run, with its learning curve where there is one.
 
     `facts` gives `command`, `label_rule`, `macro` and, where one was made, `audit`.
     """
@@ -59,6 +63,12 @@ def write_run(out: Path, result: RunResult, facts: Mapping[str, Any]) -> None:
     result.results.to_parquet(out / "results.parquet", index=False)
     result.predictions.to_parquet(out / "predictions.parquet", index=False)
     result.test_predictions.to_parquet(out / "test_predictions.parquet", index=False)
+    for name in ("comparison", "quality", "reliability", "coverage", "costs"):
+        table = getattr(result.assessment, name)
+        if len(table):
+            write_csv(table, out / f"{name}.csv")
+    if curve is not None:
+        write_csv(curve, out / "learning_curve.csv")
     _json({"classes": result.panel.classes, "cells": result.confusion}, out / "confusion.json")
     _json(result.kept, out / "features_kept.json")
     _json(panel_summary(result.panel), out / "panel_summary.json")
@@ -164,6 +174,13 @@ def model_card(result: RunResult, facts: Mapping[str, Any]) -> str:
         figures=_figures(result),
         unit="rows" if panel.groups is None else "companies",
         cells=len(result.leaderboard),
+        tuned=CV in result.leaderboard.columns,
+        resampling=best.resampling,
+        quality=result.assessment.quality.to_dict("records"),
+        coverage=COVERAGE,
+        covered=result.assessment.coverage.to_dict("records"),
+        costs=result.assessment.costs.to_dict("records"),
+        tied=result.assessment.tied,
         confusion=result.confusion[best.name],
         notices=result.notices,
         audit=_audit_part(_audit(facts)),

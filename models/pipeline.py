@@ -21,11 +21,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
 
-from models.learners import Learner, Params, Slice
+from models.learner import Learner, Params, Slice
 from models.panel import Floats, Ints, Panel
 from models.selectors import Mask, selector_named
 
 NEIGHBOURS = 5
+RESAMPLINGS = ("smote", "none")  # how classes of the training rows are balanced
 TAIL = 0.01
 LEAST_VALUES = 5  # that a median of a sector rests on
 SPAN = 20_000  # years, counted from -10,000: sector key times this, plus the year, is one number
@@ -190,6 +191,7 @@ def build_pipeline(
     seed: int,
     device: str,
     relative_at: tuple[int, ...] = (),
+    resampling: str = RESAMPLINGS[0],
 ) -> Any:
     """Return the whole unfitted pipeline; SMOTE acts in `fit` and never on rows to be scored.
 
@@ -199,7 +201,7 @@ def build_pipeline(
         [
             *_preparation(relative_at),
             ("select", Select(selector, seed)),
-            ("balance", Balance(seed)),
+            *([("balance", Balance(seed))] if resampling == "smote" else []),
             ("learn", learner.build(params, seed, device)),
         ]
     )
@@ -234,6 +236,16 @@ class FoldData:
     score: Slice
     mask: Mask
     notices: tuple[str, ...]
+    given: int
+    """How many of the rows to fit on are no made-up ones; they come first."""
+
+    def training(self, resampling: str) -> Slice:
+        """Rows to fit on, balanced or as they are."""
+        return (
+            (self.X, self.y)
+            if resampling == "smote"
+            else (self.X[: self.given], self.y[: self.given])
+        )
 
 
 def prepare(panel: Panel, fit: Ints, stop: Ints, score: Ints) -> Prepared:
@@ -254,4 +266,4 @@ def fold_data(prepared: Prepared, selector: str, seed: int) -> FoldData:
     X, y = balance.fit_resample(select.transform(prepared.fit[0]), prepared.fit[1])
     stop = prepared.stop and (select.transform(prepared.stop[0]), prepared.stop[1])
     score = (select.transform(prepared.score[0]), prepared.score[1])
-    return FoldData(X, y, stop, score, select.mask_, balance.notes_)
+    return FoldData(X, y, stop, score, select.mask_, balance.notes_, len(prepared.fit[1]))

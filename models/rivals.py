@@ -17,14 +17,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from models.learners import Learner, Params, SoftmaxSVC
+from models.learner import Learner, Params
 from models.panel import Floats, Ints
+from models.svm import SoftmaxLinearSVC
 
 # What the saved rivals hold beyond the types that skops trusts itself and `artifact.TRUSTED`.
-TRUSTED_RIVALS = ("models.rivals.Probit", "models.rivals.SoftmaxLinearSVC")
+TRUSTED_RIVALS = ("models.rivals.Probit", "models.svm.SoftmaxLinearSVC")
 
 _LOG_ROOT_TAU = 0.5 * float(np.log(2 * np.pi))
 
@@ -86,19 +86,6 @@ class Probit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B", options=options
         )
         return np.asarray(found.x, dtype=np.float64)
-
-
-class SoftmaxLinearSVC(SoftmaxSVC):
-    """Linear support vector machine, one class against the rest, probabilities as `SoftmaxSVC`."""
-
-    def __init__(self, C: float = 1.0) -> None:
-        self.C = C
-
-    def fit(self, X: Floats, y: Ints) -> SoftmaxLinearSVC:
-        """Fit on rows and class codes."""
-        self.svc_ = LinearSVC(C=self.C, dual=False).fit(X, y)
-        self.classes_ = self.svc_.classes_
-        return self
 
 
 def _lda(params: Params, seed: int, device: str) -> Any:

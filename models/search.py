@@ -1,30 +1,39 @@
 """The tuning engine: every learner with every selector, racing over shared folds.
 
-Results depend on the seed only, never on the number of processes: each fit runs on one thread
-with its own fixed random state, and rows come back in table order.
+What cells share is computed once: folds are prepared, columns chosen and classes balanced for all
+learners alike. Under `--grid full` the first selector's cell of a learner meets all points; the
+other selectors' races start where that one stood after its second fold.
+
+Results depend on the seed only, never on the engine or the number of processes: each fit runs on
+one thread with its own fixed random state, and rows come back in table order.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models.learners import Learner, Params, learner_named
+from models.cell import Cell, failed_cell
+from models.engine import LOCAL, Engine, Task, environment, open_engine
+from models.kept import Kept
+from models.learner import Learner, Params
+from models.learners import learner_named
 from models.metrics import METRICS, measure
 from models.panel import Floats, Ints, Panel
-from models.pipeline import FoldData, Prepared, fold_data, prepare
+from models.pipeline import RESAMPLINGS, FoldData, Prepared, fold_data, prepare
 from models.protocols import Protocol, Split, early_stop_split
+from models.racing import KEEPS, SETTLED, Point, Race, Try, race
 from models.selectors import Mask
 from warehouse.errors import InputError
 
@@ -32,12 +41,13 @@ FOLDS = {"paper": 0, "quick": 3, "full": 5}
 _MACRO_F1 = next(metric for metric in METRICS if metric.name == "macro_f1")
 _LOG_LOSS = next(metric for metric in METRICS if metric.name == "log_loss")
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run: names from the tables, grid, seed, processes and device."""
+    """What to run: names from the tables, grid, seed, processes and device.
+
+    `extras` are rows beside the learners (`models.extras`).
+    """
 
     protocol: Protocol
     learners: tuple[str, ...]
@@ -47,31 +57,9 @@ class Plan:
     jobs: int = 1
     device: str = "cpu"
     cut: int | None = None
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One learner with one selector: chosen parameters, probabilities on folds and test rows.
-
-    `error` is the reason where it failed, and then all else is empty.
-    """
-
-    learner: str
-    selector: str
-    params: Params
-    n_features: int
-    cv: tuple[Floats, ...]
-    test: Floats
-    fit_seconds: float
-    tune_seconds: float
-    ms_per_company: float
-    importance: Floats | None
-    error: str = ""
-
-    @property
-    def name(self) -> str:
-        """Learner and selector, as printed."""
-        return f"{self.learner}/{self.selector}"
+    resamplings: tuple[str, ...] = RESAMPLINGS[:1]
+    engine: str = LOCAL
+    extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,26 +73,62 @@ class Search:
     timings: dict[str, float]
 
 
-def search(panel: Panel, split: Split, plan: Plan) -> Search:
-    """Tune and fit every cell of the plan on the training rows; score the test rows once."""
+def decisive(panel: Panel, split: Split, plan: Plan) -> dict[str, str]:
+    """All that decides a cell, by name: where one differs, cells kept of another run do not fit."""
+    rows = hashlib.sha256()
+    given = (panel.X.to_numpy(), panel.y, split.train, split.test, panel.times)
+    for part in (*given, panel.groups, panel.known_from, panel.available_from):
+        rows.update(b"" if part is None else np.ascontiguousarray(part).tobytes())
+    return {
+        "rows": rows.hexdigest(),
+        "features": ",".join(panel.inputs),
+        "classes": ",".join(panel.classes),
+        "protocol": plan.protocol.name,
+        "grid": plan.grid,
+        "selectors": ",".join(plan.selectors),
+        "resampling": ",".join(plan.resamplings),
+        "seed": str(plan.seed),
+        "device": plan.device,
+        "relative": ",".join(panel.relative),
+        "versions": " ".join(f"{name} {value}" for name, value in environment().items()),
+    }
+
+
+def search(panel: Panel, split: Split, plan: Plan, kept: Kept | None = None) -> Search:
+    """Tune and fit every cell of the plan on the training rows; score the test rows once.
+
+    Cells that are in `kept` are taken from there; those that are done are put there.
+    """
     started = time.perf_counter()
     prepared, scored, notices = _prepare_all(panel, split, plan)
+    with open_engine(plan.engine, plan.jobs) as engine:
+        data, broken = _choose(engine, prepared, plan)
+        middle = time.perf_counter()
+        cells = _run_cells(engine, data, broken, plan, kept)
+    timings = {"prepare": middle - started, "cells": time.perf_counter() - middle}
+    masks = {name: folds[-1].mask for name, folds in data.items()}
+    notes = dict.fromkeys(note for folds in data.values() for one in folds for note in one.notices)
+    return Search(cells, scored, masks, notices + tuple(notes), timings)
+
+
+def _choose(
+    engine: Engine, prepared: list[Prepared], plan: Plan
+) -> tuple[dict[str, list[FoldData]], dict[str, str]]:
+    """The folds' rows by selector; and why a selector failed."""
+    handles = [engine.share(fold) for fold in prepared]
     pairs = [(name, at) for name in plan.selectors for at in range(len(prepared))]
-    made = _parallel(plan.jobs, [(_columns, (prepared[at], name, plan.seed)) for name, at in pairs])
+    tasks: list[Task] = [(_columns, (handles[at], name, plan.seed)) for name, at in pairs]
+    made = dict(engine.run(tasks))
     data: dict[str, list[FoldData]] = {name: [] for name in plan.selectors}
     broken: dict[str, str] = {}
-    for (name, _), found in zip(pairs, made, strict=True):
+    for number, (name, _) in enumerate(pairs):
+        found = made[number]
         if isinstance(found, str):
             broken.setdefault(name, found)
             data.pop(name, None)
         elif name in data:
             data[name].append(found)
-    middle = time.perf_counter()
-    cells = _run_cells(data, broken, plan)
-    timings = {"prepare": middle - started, "cells": time.perf_counter() - middle}
-    masks = {name: folds[-1].mask for name, folds in data.items()}
-    notes = dict.fromkeys(note for folds in data.values() for one in folds for note in one.notices)
-    return Search(cells, scored, masks, notices + tuple(notes), timings)
+    return data, broken
 
 
 def _columns(prepared: Prepared, selector: str, seed: int) -> FoldData | str:
@@ -117,10 +141,6 @@ def _columns(prepared: Prepared, selector: str, seed: int) -> FoldData | str:
 
 def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-
-
-def _failed(learner: str, selector: str, reason: str) -> Cell:
-    return Cell(learner, selector, {}, 0, (), np.empty((0, 0)), 0.0, 0.0, 0.0, None, reason)
 
 
 def _prepare_all(
@@ -145,22 +165,57 @@ def _prepare_all(
 
 
 def _run_cells(
-    data: dict[str, list[FoldData]], broken: dict[str, str], plan: Plan
+    engine: Engine,
+    data: dict[str, list[FoldData]],
+    broken: dict[str, str],
+    plan: Plan,
+    kept: Kept | None,
 ) -> tuple[Cell, ...]:
     """Run one cell per learner and distinct choice of columns; equal choices share the result."""
     twins = _twins({name: [fold.mask for fold in folds] for name, folds in data.items()})
-    todo = [(learner, name) for name in dict.fromkeys(twins.values()) for learner in plan.learners]
-    todo.sort(key=lambda cell: -learner_named(cell[0]).cost)  # long ones first: no lone straggler
-    tasks = [(run_cell, (learner, name, data[name], plan)) for learner, name in todo]
-    labels = [f"{learner}/{name}" for learner, name in todo]
-    found = dict(zip(todo, _parallel(plan.jobs, tasks, labels), strict=True))
+    selectors = list(dict.fromkeys(twins.values()))
+    found: dict[tuple[str, str], Cell] = {}
+    with _progress(len(plan.learners) * len(selectors)) as advance:
+        # Under `full` the others wait for the shortlists of the first.
+        for names in (selectors[:1], selectors[1:]) if plan.grid == "full" else (selectors,):
+            for cell in _stage(engine, {name: data[name] for name in names}, found, plan, kept):
+                found[cell.learner, cell.selector] = cell
+                advance(cell.name)
     return tuple(
-        _failed(learner, name, broken[name])
+        failed_cell(learner, name, broken[name])
         if name in broken
         else replace(found[learner, twins[name]], selector=name)
         for learner in plan.learners
         for name in plan.selectors
     )
+
+
+def _stage(
+    engine: Engine,
+    data: dict[str, list[FoldData]],
+    found: dict[tuple[str, str], Cell],
+    plan: Plan,
+    kept: Kept | None,
+) -> Iterator[Cell]:
+    """Yield the cells of these selectors as they are done; `found` has those done before."""
+    shortlists = {cell.learner: cell.shortlist for cell in found.values()}
+    handles = {name: engine.share(folds) for name, folds in data.items()}
+    todo = []
+    for learner, name in [(learner, name) for name in data for learner in plan.learners]:
+        before = kept.load(learner, name) if kept else None
+        if before is None:
+            todo.append((learner, name))
+        else:
+            yield before
+    todo.sort(key=lambda cell: -learner_named(cell[0]).cost)  # long ones first: no lone straggler
+    tasks: list[Task] = [
+        (run_cell, (learner, name, handles[name], plan, shortlists.get(learner, ())))
+        for learner, name in todo
+    ]
+    for _, cell in engine.run(tasks):
+        if kept:
+            kept.save(cell)
+        yield cell
 
 
 def _twins(masks: dict[str, list[Mask]]) -> dict[str, str]:
@@ -172,22 +227,38 @@ def _twins(masks: dict[str, list[Mask]]) -> dict[str, str]:
     }
 
 
-def run_cell(learner: str, selector: str, folds: list[FoldData], plan: Plan) -> Cell:
+def run_cell(
+    learner: str,
+    selector: str,
+    folds: list[FoldData],
+    plan: Plan,
+    shortlist: tuple[int, ...] = (),
+) -> Cell:
     """Tune, fit and score one cell; a failure becomes the cell's `error`, others go on."""
     try:
         with threadpool_limits(1):
-            return _cell(learner_named(learner), selector, folds, plan)
+            return _cell(learner_named(learner), selector, folds, plan, shortlist)
     except Exception as error:
-        return _failed(learner, selector, _reason(error))
+        return failed_cell(learner, selector, _reason(error))
 
 
-def _cell(learner: Learner, selector: str, folds: list[FoldData], plan: Plan) -> Cell:
+def _cell(
+    learner: Learner,
+    selector: str,
+    folds: list[FoldData],
+    plan: Plan,
+    shortlist: tuple[int, ...],
+) -> Cell:
     started = time.perf_counter()
-    params, cv = _tune(learner, folds[:-1], plan)
+    points = points_of(learner, plan, all(fold.stop is not None for fold in folds[:-1]))
+    listed = [points[at] for at in shortlist]
+    keeps = KEEPS[plan.grid][SETTLED:] if listed else KEEPS[plan.grid]
+    raced = _race(learner, listed or points, folds[:-1], plan, keeps)
+    params = _with_trees(learner, raced)
     tuned = time.perf_counter()
     final = folds[-1]
     model = learner.build(params, plan.seed, plan.device)
-    learner.fit(model, final.X, final.y, None)
+    learner.fit(model, *final.training(raced.winner.resampling), None)
     fitted = time.perf_counter()
     test = _proba(model, final)
     scored = time.perf_counter()
@@ -195,63 +266,66 @@ def _cell(learner: Learner, selector: str, folds: list[FoldData], plan: Plan) ->
         learner.name,
         selector,
         params,
+        raced.winner.resampling,
         int(final.mask.sum()),
-        cv,
+        tuple(one.proba for one in raced.tries),
         test,
         fit_seconds=fitted - tuned,
         tune_seconds=tuned - started,
         ms_per_company=(scored - fitted) * 1000 / len(test),
         importance=gain(learner, model),
+        shortlist=tuple(points.index(point) for point in raced.shortlist),
     )
 
 
-@dataclass(frozen=True)
-class _Try:
-    proba: Floats
-    trees: int | None
-    macro_f1: float
-    log_loss: float
+def points_of(learner: Learner, plan: Plan, stopped: bool) -> list[Point]:
+    """The points of the plan's grid.
+
+    Where fits are `stopped` early, points that differ in their number of rounds alone are one: one
+    fit answers for all.
+    """
+    found: dict[str, Point] = {}
+    for resampling in plan.resamplings:
+        for params in learner.points(plan.grid):
+            told = {
+                name: v for name, v in params.items() if not (stopped and name == learner.trees)
+            }
+            # The last of a row has most rounds.
+            found[params_json({**told, "": resampling})] = Point(params, resampling)
+    return list(found.values())
 
 
-def _tune(learner: Learner, folds: list[FoldData], plan: Plan) -> tuple[Params, tuple[Floats, ...]]:
-    """Choose a point by mean macro-F1 over folds; under `quick` only the best runs them all."""
-    points = learner.points(plan.grid)
-    if not folds:
-        return points[0], ()
-    tries = [[_try(learner, point, folds[0], plan)] for point in points]
-    if plan.grid == "quick":
-        points, tries = _leader(points, tries)
-    for point, done in zip(points, tries, strict=True):
-        done.extend(_try(learner, point, fold, plan) for fold in folds[1:])
-    (params,), (best,) = _leader(points, tries)
-    trees = [one.trees for one in best if one.trees is not None]
-    if learner.trees and trees:
-        params = {**params, learner.trees: int(np.median(trees))}
-    return params, tuple(one.proba for one in best)
+def _race(
+    learner: Learner,
+    points: list[Point],
+    folds: list[FoldData],
+    plan: Plan,
+    keeps: tuple[int, ...],
+) -> Race:
+    cheap = learner.tuning if plan.grid == "full" else {}
+
+    def attempt(point: Point, fold: int) -> Try:
+        cheaper = replace(point, params={**point.params, **cheap})
+        return _attempt(learner, cheaper, folds[fold], plan)
+
+    return race(points, len(folds), keeps, attempt)
 
 
-def _leader(
-    points: Sequence[Params], tries: Sequence[list[_Try]]
-) -> tuple[tuple[Params, ...], list[list[_Try]]]:
-    """Keep the point of highest mean macro-F1; ties go to the lower log loss, then the first."""
-
-    def merit(at: int) -> tuple[float, float, int]:
-        done = tries[at]
-        return (
-            float(np.mean([one.macro_f1 for one in done])),
-            -float(np.mean([one.log_loss for one in done])),
-            -at,
-        )
-
-    best = max(range(len(points)), key=merit)
-    return (points[best],), [tries[best]]
+def _attempt(learner: Learner, point: Point, fold: FoldData, plan: Plan) -> Try:
+    model = learner.build(point.params, plan.seed, plan.device)
+    X, y = fold.training(point.resampling)
+    trees = learner.fit(model, X, y, fold.stop if learner.trees else None)
+    proba, truth = _proba(model, fold), fold.score[1]
+    figures = [measure(metric, truth, proba, 0) for metric in (_MACRO_F1, _LOG_LOSS)]
+    return Try(proba, trees, *figures)
 
 
-def _try(learner: Learner, params: Params, fold: FoldData, plan: Plan) -> _Try:
-    model = learner.build(params, plan.seed, plan.device)
-    trees = learner.fit(model, fold.X, fold.y, fold.stop if learner.trees else None)
-    proba, y = _proba(model, fold), fold.score[1]
-    return _Try(proba, trees, measure(_MACRO_F1, y, proba, 0), measure(_LOG_LOSS, y, proba, 0))
+def _with_trees(learner: Learner, raced: Race) -> Params:
+    """The winner's parameters, with as many rounds as its folds were stopped at: the median."""
+    trees = [one.trees for one in raced.tries if one.trees is not None]
+    if learner.trees is None or not trees:
+        return raced.winner.params
+    return {**raced.winner.params, learner.trees: int(np.median(trees))}
 
 
 def _proba(model: Any, fold: FoldData) -> Floats:
@@ -273,50 +347,28 @@ def gain(learner: Learner, model: Any) -> Floats | None:
     return None
 
 
-def _parallel(
-    jobs: int, tasks: list[tuple[Callable[..., T], tuple[Any, ...]]], labels: Sequence[str] = ()
-) -> list[T]:
-    """Run tasks in processes (in this one if jobs is 1); results in the order of the tasks."""
-    done: dict[int, T] = {}
-    workers = Parallel(
-        n_jobs=min(jobs, len(tasks)), return_as="generator_unordered", pre_dispatch="2*n_jobs"
-    )
-    with _progress(labels) as advance:
-        for at, value in workers(delayed(_numbered)(i, *task) for i, task in enumerate(tasks)):
-            done[at] = value
-            advance(at)
-    return [done[at] for at in range(len(tasks))]
-
-
-def _numbered(at: int, work: Callable[..., T], arguments: tuple[Any, ...]) -> tuple[int, T]:
-    with threadpool_limits(1):
-        return at, work(*arguments)
-
-
 @contextmanager
-def _progress(labels: Sequence[str]) -> Iterator[Callable[[int], None]]:
+def _progress(count: int) -> Iterator[Callable[[str], None]]:
     """Show cells done and time left: a bar on a terminal, else a line per tenth of the work."""
-    if not labels:
-        yield lambda at: None
-    elif sys.stderr.isatty():
+    if sys.stderr.isatty():
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-            task = bar.add_task("cells", total=len(labels))
-            yield lambda at: bar.update(task, advance=1, description=labels[at])
+            task = bar.add_task("cells", total=count)
+            yield lambda name: bar.update(task, advance=1, description=name)
     else:
-        yield _plain_lines(labels)
+        yield _plain_lines(count)
 
 
-def _plain_lines(labels: Sequence[str]) -> Callable[[int], None]:
-    started, count = time.perf_counter(), 0
+def _plain_lines(count: int) -> Callable[[str], None]:
+    started, done = time.perf_counter(), 0
 
-    def advance(at: int) -> None:
-        nonlocal count
-        count += 1
-        if count % max(1, len(labels) // 10) and count < len(labels):
+    def advance(name: str) -> None:
+        nonlocal done
+        done += 1
+        if done % max(1, count // 10) and done < count:
             return
-        left = (time.perf_counter() - started) / count * (len(labels) - count)
-        print(f"{count}/{len(labels)} cells, about {left:.0f} s left", file=sys.stderr)
+        left = (time.perf_counter() - started) / done * (count - done)
+        print(f"{done}/{count} cells, about {left:.0f} s left", file=sys.stderr)
 
     return advance
 

@@ -7,6 +7,8 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +24,12 @@ from features.audit import audit
 from features.audit_result import Audit, audit_table
 from features.columns import COLUMNS
 from features.dataset import Features, training_data
-from models.evaluate import RunResult, run
-from models.learners import DEFAULT_LEARNERS, LEARNERS, learner_named, resolve_device
+from models.engine import LOCAL
+from models.evaluate import RunResult, learning_curve_of, make_plan, run
+from models.extras import TITLES
+from models.kept import Kept
+from models.leaderboard import CV
+from models.learners import DEFAULT_LEARNERS, LEARNERS
 from models.outputs import refuse_used, whole_folder, write_run
 from models.panel import (
     LEVELS,
@@ -33,9 +39,11 @@ from models.panel import (
     read_panel,
     with_sector_relative,
 )
+from models.pipeline import RESAMPLINGS
 from models.protocols import PROTOCOLS
 from models.search import FOLDS
-from models.selectors import DEFAULT_SELECTORS, SELECTORS, selector_named
+from models.selectors import DEFAULT_SELECTORS, SELECTORS
+from models.tracking import log_run, tracker
 from warehouse.console import console
 from warehouse.errors import InputError, exits_with_2
 from warehouse.store import data_dir
@@ -47,10 +55,12 @@ Examples:
   python -m models.train --panel panel.parquet --jobs 2
   python -m models.train --panel ratios.csv --label status --group firm --time year
   python -m models.train --learners xgboost,lr --selectors all,rf --grid full
+  python -m models.train --learners default,rivals --jobs 2
   python -m models.train --features all --label fails_within_2y --protocol time
 
 \b
-Exit codes: 0 done, 1 done but some learners failed (named), 2 wrong use or bad input.
+Exit codes: 0 done, 1 done but some learners failed (named), 2 wrong use or bad input,
+130 Ctrl-C: cells that are done are kept, and the command to go on is printed.
 """
 
 
@@ -88,8 +98,9 @@ Exit codes: 0 done, 1 done but some learners failed (named), 2 wrong use or bad 
     default=",".join(DEFAULT_LEARNERS),
     show_default=True,
     help="Comma list; also there: "
-    + ", ".join(learner.name for learner in LEARNERS if not learner.default)
-    + ".",
+    + ", ".join((*(learner.name for learner in LEARNERS if not learner.default), *TITLES))
+    + "; `default` stands for the nine, `rivals` for all methods of the related work, published"
+    " scores, baselines and ensembles.",
 )
 @click.option(
     "--selectors",
@@ -108,7 +119,23 @@ Exit codes: 0 done, 1 done but some learners failed (named), 2 wrong use or bad 
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes.  [default: number of cores]")
-@click.option("--engine", default="local", show_default=True, help="Where fits run: local.")
+@click.option(
+    "--engine",
+    default=LOCAL,
+    show_default=True,
+    help="Where fits run: local, or a Dask cluster: dask://HOST:PORT, dask+tls://HOST:PORT.",
+)
+@click.option(
+    "--resampling",
+    default=RESAMPLINGS[0],
+    show_default=True,
+    help="How classes of the training rows are balanced: smote, none, or smote,none to try both.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the interrupted run that --out names: cells that were done are not run again.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @click.option(
     "--audit/--no-audit",
@@ -117,6 +144,14 @@ Exit codes: 0 done, 1 done but some learners failed (named), 2 wrong use or bad 
     show_default=True,
     help="Say what gives classes away without any accounts: missing values, year, source, size.",
 )
+@click.option(
+    "--learning-curve/--no-learning-curve",
+    "curve",
+    default=False,
+    show_default=True,
+    help="Fit the best model on parts of the training companies too: would more of them help?",
+)
+@click.option("--mlflow", "tracking", metavar="URI", help="Log the run to MLflow as well.")
 @click.option("--out", type=click.Path(path_type=Path), help="New folder.  [default: data/runs/…]")
 @click.option(
     "--top", type=click.IntRange(min=1), default=10, show_default=True, help="Rows shown."
@@ -138,8 +173,12 @@ def main(
     device: str,
     jobs: int | None,
     engine: str,
+    resampling: str,
+    resume: bool,
     seed: int,
     audited: bool,
+    curve: bool,
+    tracking: str | None,
     out: Path | None,
     top: int,
 ) -> None:
@@ -148,15 +187,14 @@ def main(
     Without --panel the warehouse is used; where that is empty too, simulated companies are, and
     every output says so.
     """
-    _check_engine(engine)
     _check_panel(panel, db, features)
-    if cut is not None and protocol != "time":
-        raise InputError(f"--cut is for --protocol time, not {protocol}")
-    chosen = tuple(learner_named(name).name for name in _names(learners, "--learners"))
-    selections = tuple(selector_named(name).name for name in _names(selectors, "--selectors"))
-    device = resolve_device(device)
-    out = out or _default_out()
-    refuse_used(out)
+    plan = make_plan(
+        protocol, _names(learners, "--learners"), _names(selectors, "--selectors"), grid, seed,
+        jobs or os.cpu_count() or 1, device, cut, _names(resampling, "--resampling"), engine,
+    )  # fmt: skip
+    if tracking:
+        tracker()
+    out = _new_folder(out, resume)
     columns = Columns(label, group, time_)
     data, label_rule = _panel(panel, db, columns, features, seed)
     if is_relative(features, relative):
@@ -168,16 +206,64 @@ def main(
         "macro": _macro(data),
         "audit": found,
     }
-    with whole_folder(out) as folder:
-        jobs = jobs or os.cpu_count() or 1
-        result = run(data, protocol, chosen, selections, grid, seed, jobs, device, cut)
-        write_run(folder, result, facts)
-    failed = (*result.failed, *_write_report(out))
+    kept = Kept(out.with_name(f"{out.name}.part"))
+    with whole_folder(out) as folder, _kept_on_interrupt(kept, out):
+        result = run(data, plan, kept, resume)
+        write_run(folder, result, facts, learning_curve_of(result) if curve else None)
+    kept.remove()
+    failed = (*result.failed, *_write_report(out), *_log(tracking, result, out))
     show(result, out, top, found)
     for failure in failed:
         print(f"failed: {failure}", file=sys.stderr)
     if failed:
         raise SystemExit(1)
+
+
+def _new_folder(out: Path | None, resume: bool) -> Path:
+    """The run's folder, which must be empty or not there; one named by the time by default."""
+    if resume and out is None:
+        raise InputError("--resume needs --out: the folder of the interrupted run")
+    out = out or _default_out()
+    refuse_used(out)
+    return out
+
+
+def _log(uri: str | None, result: RunResult, out: Path) -> tuple[str, ...]:
+    """Log the run where asked; a failure is named and leaves the run as it is."""
+    try:
+        if uri:
+            log_run(uri, result, out)
+    except InputError as error:
+        return (str(error),)
+    return ()
+
+
+@contextmanager
+def _kept_on_interrupt(kept: Kept, out: Path) -> Iterator[None]:
+    """Where a run ends early, say how to go on with the cells that are done, if any are."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _tell_of_kept(kept, out)
+        raise SystemExit(130) from None
+    except (InputError, SystemExit):
+        _tell_of_kept(kept, out)
+        raise
+
+
+def _tell_of_kept(kept: Kept, out: Path) -> None:
+    count = kept.count()
+    if not count:
+        kept.remove()
+        return
+    named = any(argument.split("=")[0] == "--out" for argument in sys.argv)
+    again = [*sys.argv[1:], *([] if named else ["--out", str(out)])]
+    again += [] if "--resume" in again else ["--resume"]
+    print(
+        f"ended early; {count} cells are kept in {kept.folder}; go on with:\n"
+        f"  {shlex.join(['python', '-m', 'models.train', *again])}",
+        file=sys.stderr,
+    )
 
 
 @dataclass(frozen=True)
@@ -187,11 +273,6 @@ class Columns:
     label: str
     group: str
     time: str
-
-
-def _check_engine(engine: str) -> None:
-    if engine != "local":
-        raise InputError(f"--engine {engine}: only `local` is built so far")
 
 
 def _check_panel(panel: Path | None, db: Path | None, features: Features) -> None:
@@ -210,7 +291,7 @@ def is_relative(features: Features, relative: bool | None) -> bool:
 
 
 def _names(listed: str, option: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in listed.split(",") if name.strip())
+    names = tuple(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
     if not names:
         raise InputError(f"{option} names nothing")
     return names
@@ -291,20 +372,43 @@ def show(result: RunResult, out: Path, top: int, audit: Audit | None) -> None:
     )
     focus = result.panel.classes[result.panel.focus]
     shown = (f"pr_auc_{focus}" if name == "pr_auc_bankrupt" else name for name in SHOWN)
-    for name in ("#", "learner", "selector", "features", *shown, "fit s"):
+    tuned = CV in result.leaderboard.columns
+    folds = ("folds",) if tuned else ()
+    for name in ("#", "learner", "selector", "features", *folds, *shown, "fit s"):
         table.add_column(name, justify="left" if name in ("learner", "selector") else "right")
     for row in result.leaderboard.head(top).to_dict("records"):
         figures = [f"{row[name]:.3f}" for name in SHOWN]
         figures[0] += f" ({row['macro_f1_low']:.2f}–{row['macro_f1_high']:.2f})"
         head = (str(row["rank"]), str(row["learner"]), str(row["selector"]), str(row["n_features"]))
+        figures = [*([f"{row[CV]:.3f}"] if tuned else []), *figures]
         table.add_row(*head, *figures, f"{row['fit_seconds']:.1f}")
     screen.print(table)
     _show_audit(screen, audit)
     for notice in result.notices:
         screen.print(f"note: {notice}")
-    if len(result.leaderboard) > 1:
+    if tuned:
+        screen.print(
+            "note: ranked by macro-F1 on the tuning folds of the training rows; the test rows judge"
+        )
+    elif len(result.leaderboard) > 1:
         screen.print("note: ranks are picked on the test rows, so figures of rank 1 are optimistic")
+    _show_assessment(screen, result)
     screen.print(f"files: {out}", soft_wrap=True)
+
+
+def _show_assessment(screen: Console, result: RunResult) -> None:
+    tied, others = result.assessment.tied, len(result.leaderboard) - 1
+    if others:
+        screen.print(
+            f"note: the test rows cannot tell {len(tied)} of the {others} others from"
+            f" {result.best.name} (paired bootstrap, Holm): comparison.csv"
+        )
+    if len(result.assessment.quality):
+        said = result.assessment.quality.set_index("figure")
+        figures = ", ".join(
+            f"{name} {row.as_given:.3f} → {row.calibrated:.3f}" for name, row in said.iterrows()
+        )
+        screen.print(f"note: {result.best.name}, as given → calibrated: {figures}")
 
 
 def _show_audit(screen: Console, audit: Audit | None) -> None:

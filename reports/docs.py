@@ -13,7 +13,8 @@ import click
 
 from features.macro import MACRO
 from features.ratios import RATIOS
-from models.learners import LEARNERS, Params
+from models.learner import Params
+from models.learners import LEARNERS
 from models.metrics import METRICS, RESAMPLES
 from models.protocols import PROTOCOLS
 from models.selectors import SELECTORS

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from models.extras import NO_SELECTOR
 from reports import style, words
-from reports.folder import AbsentError, Run
+from reports.folder import CALIBRATED, GIVEN, AbsentError, Run
 from reports.style import Theme
 
 TOP_SECTORS = 15
 UNKNOWN = "unknown"
-BINS = 10
+LONGEST_TITLE = 33
 MARKS = "osD^vP"
 MOST_PANELS = 4
 
@@ -176,35 +176,20 @@ def _gains(run: Run, theme: Theme) -> Figure:
     return _finish(figure, run, theme, title, under)
 
 
-def wilson(hits: float, rows: float, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share by Wilson's formula."""
-    part, z2 = hits / rows, z * z
-    middle = (part + z2 / (2 * rows)) / (1 + z2 / rows)
-    half = z / (1 + z2 / rows) * float(np.sqrt(part * (1 - part) / rows + z2 / (4 * rows**2)))
-    return middle - half, middle + half
-
-
-def reliability(frame: pd.DataFrame, label: str) -> pd.DataFrame:
-    """Ten bins of a class's probability: mean said, share found, its interval, rows."""
-    said = frame[f"proba_{label}"].to_numpy(dtype=np.float64)
-    found = (frame["truth"].astype(str) == label).to_numpy(dtype=np.float64)
-    bins = np.clip((said * BINS).astype(int), 0, BINS - 1)
-    rows = [
-        (said[at].mean(), found[at].mean(), *wilson(found[at].sum(), at.sum()), at.sum())
-        for at in (bins == number for number in range(BINS))
-        if at.any()
-    ]
-    return pd.DataFrame(rows, columns=["said", "found", "low", "high", "rows"])
-
-
 def _one_reliability(axes: Axes, run: Run, label: str, theme: Theme) -> None:
+    """Share that came true by the probability said: calibrated in colour, as given in grey."""
     colour = style.class_colours(run.classes, theme)[label]
-    bins = reliability(run.predictions, label)
+    table = run.bins[run.bins["class"] == label]
+    kinds = [kind for kind in (GIVEN, CALIBRATED) if (table["kind"] == kind).any()]
     axes.plot([0, 1], [0, 1], color=theme.quiet, linewidth=1, linestyle=(0, (4, 3)))
-    axes.vlines(bins["said"], bins["low"], bins["high"], color=colour, linewidth=1.2, alpha=0.7)
-    axes.plot(bins["said"], bins["found"], color=colour, linewidth=1.2)
-    sizes = 12 + 100 * bins["rows"] / bins["rows"].sum()
-    axes.scatter(bins["said"], bins["found"], s=sizes, color=colour, zorder=3)
+    for kind in kinds:
+        bins = table[table["kind"] == kind]
+        ink = colour if kind == kinds[-1] else theme.quiet
+        mark = "o" if kind == kinds[-1] else "D"
+        said, low, high = bins["predicted"], bins["low"], bins["high"]
+        axes.vlines(said, low, high, color=ink, linewidth=1.2, alpha=0.6)
+        axes.plot(said, bins["observed"], color=ink, linewidth=1.2)
+        axes.scatter(said, bins["observed"], s=20, color=ink, marker=mark, zorder=3)
     axes.set_title(style.short(label, 18), size=10, color=theme.ink, loc="left")
     ticks, names = (0, 0.5, 1), ("0", "50", "100")
     axes.set_xticks(ticks, names)
@@ -221,44 +206,46 @@ def _reliability(run: Run, theme: Theme) -> Figure:
         _one_reliability(axes, run, label, theme)
     panels[0].set_ylabel("truly of the class (%)")
     panels[len(panels) // 2].set_xlabel("probability that the model gave the class (%)")
+    both = run.assessed.reliability is not None
     under = (
-        "Below the dashed line: the class is rarer than the model says."
-        " Larger points: more test rows. Whiskers: 95 % intervals of rows (Wilson)."
+        f"{'Colour, round: calibrated; grey: as given. ' if both else ''}Below the dashed line:"
+        " rarer than said. A point is a tenth of the test rows; whiskers: 95 %, of rows."
     )
     return _finish(figure, run, theme, "Do the probabilities hold?", under)
 
 
 def _places(run: Run) -> tuple[list[str], list[str]]:
-    """Learners by their best macro-F1, and selectors in the order that the run names them."""
-    board = run.leaderboard
-    return list(dict.fromkeys(board["learner"].astype(str))), [
-        str(name) for name in run.kept if name in set(board["selector"].astype(str))
-    ]
+    """Learners by rank; selectors in the order that the run names them, at last that of none."""
+    there = {selector for _, selector in run.cells}
+    selectors = [name for name in (*run.kept, NO_SELECTOR) if name in there]
+    return list(dict.fromkeys(learner for learner, _ in run.cells)), selectors
 
 
 def _leaderboard_dots(run: Run, theme: Theme) -> Figure:
     learners, selectors = _places(run)
-    figure = style.canvas(2.0 + len(learners) * max(0.34, 0.13 * len(selectors)))
+    turns = max(1, len(selectors) - (NO_SELECTOR in selectors))
+    figure = style.canvas(2.0 + len(learners) * max(0.34, 0.13 * turns))
     axes = figure.subplots()
-    step = 0.74 / max(len(selectors), 1)
     for turn, selector in enumerate(selectors):
-        rows = run.leaderboard[run.leaderboard["selector"].astype(str) == selector]
-        spans = [run.estimate((str(n), selector), "macro_f1") for n in rows["learner"]]
-        shift = (turn - (len(selectors) - 1) / 2) * step
-        places = [learners.index(str(name)) + shift for name in rows["learner"]]
-        colour = theme.others[turn % len(theme.others)]
-        mark = MARKS[turn % len(MARKS)]
-        axes.hlines(
-            places, [s.low for s in spans], [s.high for s in spans], color=colour, alpha=0.55
-        )
+        named = [learner for learner, other in run.cells if other == selector]
+        spans = [run.estimate((learner, selector), "macro_f1") for learner in named]
+        alone = selector == NO_SELECTOR  # the only row of its learner
+        shift = 0.0 if alone else (turn - (turns - 1) / 2) * 0.74 / turns
+        places = [learners.index(learner) + shift for learner in named]
+        colour = theme.quiet if alone else theme.others[turn % len(theme.others)]
+        mark = "X" if alone else MARKS[turn % len(MARKS)]
+        label = "no learner" if alone else selector
+        lows, highs = [s.low for s in spans], [s.high for s in spans]
+        axes.hlines(places, lows, highs, color=colour, alpha=0.55)
         values = [s.value for s in spans]
-        axes.scatter(values, places, s=26, color=colour, marker=mark, label=selector, zorder=3)
-    axes.set_yticks(range(len(learners)), [words.learner_title(name) for name in learners])
+        axes.scatter(values, places, s=26, color=colour, marker=mark, label=label, zorder=3)
+    titles = [style.short(words.learner_title(name), LONGEST_TITLE) for name in learners]
+    axes.set_yticks(range(len(learners)), titles)
     axes.set_ylim(len(learners) - 0.4, -0.6)
-    axes.set_xlabel("macro-F1 (whiskers: 95 % interval)")
+    axes.set_xlabel("macro-F1 on the test rows, 95 % interval")
     style.only_grid(axes, "x")
     axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.25, 1), ncols=6, handletextpad=0.0, columnspacing=1
+        loc="lower right", bbox_to_anchor=(1.02, 1), ncols=4, handletextpad=0.0, columnspacing=1
     )
     under = (
         "Colour and shape: selection of features. Where whiskers overlap widely, other test"

@@ -14,9 +14,12 @@ import pandas as pd
 import pyarrow
 
 from features.audit_result import Audit
+from models.calibration import reliability
+from models.extras import TITLES
 from models.outputs import panel_summary
 from models.panel import FOCUS, panel_from_frame
 from warehouse.errors import InputError
+from warehouse.exports import without_guard
 
 KEYS = ("learner", "selector")
 NEEDED: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -26,6 +29,26 @@ NEEDED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("predictions.parquet", ("truth", "prediction")),
     ("test_predictions.parquet", (*KEYS, "truth", "prediction")),
 )
+# Of the assessment: text and numbers of each file; all are absent of older runs, and all but the
+# first of runs without tuning folds.
+ASSESSED: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("comparison", ("name", "verdict"), ("difference", "low", "high")),
+    ("quality", ("figure",), ("as_given", "calibrated")),
+    ("reliability", ("class", "kind"), ("predicted", "observed", "rows", "low", "high")),
+    (
+        "coverage",
+        ("class",),
+        ("rows", "companies", "covered", "low", "high", "by_company", "set_size", "singletons"),
+    ),
+    (
+        "costs",
+        (),
+        ("ratio", "threshold", "flagged", "caught", "missed", "false_alarms", "saving"),
+    ),
+)
+GIVEN, CALIBRATED = "as_given", "calibrated"
+VERDICTS = ("ahead", "tied", "behind")
+TEXT = (*KEYS, "params", "feature", "name", "verdict", "figure", "class", "kind")
 FACTS: tuple[tuple[str, type], ...] = (
     ("source", str),
     ("data_hash", str),
@@ -72,6 +95,17 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Assessed:
+    """What is said of the best model beyond its figures, of `models.assess`; None: no such file."""
+
+    comparison: pd.DataFrame | None = None
+    quality: pd.DataFrame | None = None
+    reliability: pd.DataFrame | None = None
+    coverage: pd.DataFrame | None = None
+    costs: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """A finished run; `confusion` maps learner/selector to truth x predicted counts.
 
@@ -89,6 +123,7 @@ class Run:
     test_predictions: pd.DataFrame
     summary: Summary | None
     audit: Audit | None = None
+    assessed: Assessed = Assessed()
 
     @property
     def simulated(self) -> bool:
@@ -97,8 +132,19 @@ class Run:
 
     @property
     def best(self) -> tuple[str, str]:
-        """Learner and selector of the best row."""
+        """Learner and selector of the model that was saved: the highest-ranked learner."""
         return str(self.facts["best"]["learner"]), str(self.facts["best"]["selector"])
+
+    @property
+    def cells(self) -> list[tuple[str, str]]:
+        """Learner and selector of each row of the leaderboard, best first."""
+        board = self.leaderboard
+        return list(zip(board["learner"].astype(str), board["selector"].astype(str), strict=True))
+
+    @property
+    def best_row(self) -> int:
+        """Where in the leaderboard the best is; ensembles, which are not saved, may be above."""
+        return self.cells.index(self.best)
 
     @property
     def focus(self) -> str:
@@ -130,6 +176,31 @@ class Run:
         nothing = Estimate(np.nan, np.nan, np.nan)
         return self._estimates.get((*cell, metric), nothing)
 
+    @cached_property
+    def verdicts(self) -> dict[tuple[str, str], str]:
+        """Of each model but the best: ahead of it, tied or behind; empty where none was compared.
+
+        In the order of the leaderboard.
+        """
+        table = self.assessed.comparison
+        if table is None:
+            return {}
+        said = dict(zip(table["name"], table["verdict"], strict=True))
+        return {cell: str(said["/".join(cell)]) for cell in self.cells if cell != self.best}
+
+    @cached_property
+    def bins(self) -> pd.DataFrame:
+        """Of `models.calibration.reliability` for the best model, with `kind`.
+
+        Only of the probabilities as given where the run has no reliability.csv.
+        """
+        if self.assessed.reliability is not None:
+            return self.assessed.reliability
+        codes = {name: code for code, name in enumerate(self.classes)}
+        truth = np.array([codes[name] for name in self.predictions["truth"].astype(str)])
+        proba = self.predictions[[f"proba_{name}" for name in self.classes]].to_numpy()
+        return reliability(truth, proba, self.classes).assign(kind=GIVEN)
+
     def best_confusion(self) -> list[list[int]]:
         """Truth x predicted counts of the best model."""
         return self.confusion["/".join(self.best)]
@@ -157,8 +228,10 @@ def read_run(out: Path, panel: pd.DataFrame | None = None) -> Run:
         frames["test_predictions.parquet"],
         _summary(out / "panel_summary.json", panel),
         _audit(out / "audit.json"),
+        Assessed(**{name: _assessed(out / f"{name}.csv", *kinds) for name, *kinds in ASSESSED}),
     )
     _check(run, out)
+    _check_assessed(run, out)
     return run
 
 
@@ -205,12 +278,33 @@ def _frame(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"{path.parent}: no {path.name}, so not the folder of a finished run")
     try:
-        frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        frame = _csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
     except (ValueError, OSError, pyarrow.ArrowException):
         raise InputError(f"{path}: not readable as {path.suffix[1:]}") from None
     absent = [name for name in columns if name not in frame.columns]
     if absent:
         raise InputError(f"{path}: no column {absent[0]!r}")
+    return frame
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    """A CSV of `warehouse.exports.write_csv`: names stay text, as they were before its guard."""
+    texts = dict.fromkeys(TEXT, str)
+    frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
+    for name in set(TEXT) & set(frame.columns):
+        frame[name] = frame[name].map(without_guard, na_action="ignore")
+    return frame
+
+
+def _assessed(path: Path, texts: tuple[str, ...], numbers: tuple[str, ...]) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    frame = _frame(path, (*texts, *numbers))
+    if frame.empty:
+        raise InputError(f"{path}: no row")
+    for name in numbers:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            raise InputError(f"{path}: {name!r} holds something that is not a number")
     return frame
 
 
@@ -245,17 +339,35 @@ def _check(run: Run, out: Path) -> None:
     """Refuse a folder whose parts do not belong together."""
     size = len(run.classes)
     board = run.leaderboard
-    first = (str(board["learner"].iloc[0]), str(board["selector"].iloc[0])) if len(board) else ()
+    saved = board[~board["learner"].isin(list(TITLES))]  # of the others none is saved
+    first = (str(saved["learner"].iloc[0]), str(saved["selector"].iloc[0])) if len(saved) else ()
     matrix = run.confusion.get("/".join(run.best))
     if set(run.classes) != set(run.facts["classes"]):
         raise InputError(f"{out}: run.json and confusion.json name different classes")
     if first != run.best:
-        raise InputError(f"{out / 'leaderboard.csv'}: its first row is not run.json's best")
+        raise InputError(f"{out / 'leaderboard.csv'}: its first learner is not run.json's best")
     if not _is_square(matrix, size):
         raise InputError(f"{out / 'confusion.json'}: no {size} x {size} table of the best model")
     absent = [c for c in run.classes if f"proba_{c}" not in run.test_predictions.columns]
     if absent:
         raise InputError(f"{out / 'test_predictions.parquet'}: no column 'proba_{absent[0]}'")
+
+
+def _check_assessed(run: Run, out: Path) -> None:
+    """Refuse an assessment of other models or classes than the run's."""
+    told = run.assessed
+    if told.comparison is not None:
+        absent = {"/".join(cell) for cell in run.cells} - set(told.comparison["name"])
+        odd = set(told.comparison["verdict"]) - set(VERDICTS)
+        if absent or odd:
+            what = f"no row of {min(absent)}" if absent else f"unknown verdict {odd.pop()!r}"
+            raise InputError(f"{out / 'comparison.csv'}: {what}")
+    if told.coverage is not None and list(told.coverage["class"]) != [*run.classes, "all"]:
+        raise InputError(f"{out / 'coverage.csv'}: its rows are not the run's classes and all")
+    if told.reliability is not None:
+        pairs = zip(told.reliability["kind"], told.reliability["class"], strict=True)
+        if set(pairs) != {(kind, name) for kind in (GIVEN, CALIBRATED) for name in run.classes}:
+            raise InputError(f"{out / 'reliability.csv'}: its classes and kinds are not the run's")
 
 
 def _is_square(matrix: object, size: int) -> bool:

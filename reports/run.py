@@ -113,7 +113,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("Labels", facts["label_rule"]),
         ("Protocol", words.protocol_line(run)),
         ("Grid, seed, device", f"{facts['grid']}, {facts['seed']}, {facts['device']}"),
-        ("Best parameters", run.leaderboard["params"].iloc[0]),
+        ("Best parameters", run.leaderboard["params"].iloc[run.best_row]),
         ("Seconds", ", ".join(f"{k} {v:.1f}" for k, v in facts["timings_seconds"].items())),
         ("Versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items())),
         ("Command", facts["command"]),

@@ -11,12 +11,16 @@ import numpy as np
 import pandas as pd
 
 from features.audit_result import HEADINGS, audit_notes, lines
+from models.extras import NO_SELECTOR
+from models.leaderboard import CV
 from models.metrics import columns
 from reports import words
 from reports.folder import AbsentError, Estimate, Run
 from reports.grid import Cell, Column, Grid
 
 COMPANIES = 10
+MOST_SAYING = 10  # learners side by side
+EXAMPLE = 10  # false alarms that a missed failure costs, of the cost table's sentence
 # Heading of a metric where its title is too long for a column.
 SHORT = {
     "precision": "Precision (weighted)",
@@ -28,6 +32,15 @@ SHORT = {
     "roc_auc_ovr": "ROC AUC",
     "brier": "Brier",
     "ece": "ECE",
+}
+# Figures of models.assess: their names and what they say of probabilities; lower is better.
+QUALITY = {
+    "log_loss": ("Log-loss", "sure and wrong weighs most"),
+    "brier": ("Brier score", "squared distance from what came true"),
+    "ece": (
+        "Calibration error (ECE)",
+        "how sure it is, against how often it is right",
+    ),
 }
 WITH_INTERVAL = ("accuracy", "macro_f1", "balanced_accuracy")
 
@@ -76,6 +89,8 @@ def _by_number(code: str) -> tuple[int, str]:
 
 def _metrics(run: Run) -> Iterator[tuple[str, str]]:
     """Column name and heading of each figure of quality, in the order of the leaderboard."""
+    if words.tuned(run):
+        yield CV, "Macro F1, folds"
     for name, metric, at in columns(run.classes, 0):
         if metric.per_class:
             yield name, f"{metric.name.capitalize()} {run.classes[at]}"
@@ -90,11 +105,24 @@ def leaderboard_grid(run: Run) -> Grid:
     metrics = [(n, title) for n, title in _metrics(run) if n in run.leaderboard.columns]
     head = (
         *(Column("#", True), Column("Learner"), Column("Selector"), Column("Features", True)),
+        *_against(run),
         *(Column(title, True) for _, title in metrics),
         *(Column("Fit s", True), Column("Parameters")),
     )
     rows = [_leaderboard_row(run, row, [name for name, _ in metrics]) for row in _records(run)]
     return Grid(head, tuple(rows), words.leaderboard_notes(run))
+
+
+def _against(run: Run) -> tuple[Column, ...]:
+    """The column of ties, where models were compared."""
+    return (Column("Against best"),) if run.verdicts else ()
+
+
+def _verdict(run: Run, row: dict[str, Any]) -> tuple[Cell, ...]:
+    if not run.verdicts:
+        return ()
+    cell = (str(row["learner"]), str(row["selector"]))
+    return (Cell("best", style="strong") if cell == run.best else Cell(run.verdicts[cell]),)
 
 
 def _records(run: Run) -> list[dict[str, Any]]:
@@ -106,6 +134,7 @@ def _leaderboard_row(run: Run, row: dict[str, Any], metrics: list[str]) -> tuple
     seconds = words.number(float(row.get("fit_seconds", np.nan)), 1)
     return (
         *(Cell(text) for text in head),
+        *_verdict(run, row),
         *(_figure(run, row, name) for name in metrics),
         *(Cell(seconds), Cell(str(row["params"]))),
     )
@@ -121,22 +150,24 @@ def _figure(run: Run, row: dict[str, Any], name: str) -> Cell:
 def page_board(run: Run) -> Grid:
     """The leaderboard for the page: what matters most first, one column for the model."""
     focus = run.focus
-    first = ["macro_f1", f"recall_{focus}", f"precision_{focus}", "pr_auc_bankrupt"]
+    first = ["macro_f1", CV, f"recall_{focus}", f"precision_{focus}", "pr_auc_bankrupt"]
     more = ["balanced_accuracy", "accuracy", "f1", "roc_auc_ovr", "mcc"]
     others = [f"recall_{name}" for name in run.classes if name != focus]
     titles = dict(_metrics(run))
     names = [*first, *more, *others, "log_loss", "brier", "ece"]
     names = [name for name in names if name in run.leaderboard.columns]
-    head = (Column("#", True), Column("Model"), *(Column(titles[n], True) for n in names))
+    first_columns = (Column("#", True), Column("Model"), *_against(run))
+    head = (*first_columns, *(Column(titles[n], True) for n in names))
     rows = [_page_row(run, row, names) for row in _records(run)]
     return Grid((*head, Column("Fit s", True)), tuple(rows), words.leaderboard_notes(run))
 
 
 def _page_row(run: Run, row: dict[str, Any], names: list[str]) -> tuple[Cell, ...]:
-    under = f"{row['selector']}, {row['n_features']} features"
+    under = words.kind_of(str(row["learner"]), str(row["selector"]), int(row["n_features"]))
     seconds = words.number(float(row.get("fit_seconds", np.nan)), 1)
     figures = (_figure(run, row, name) for name in names)
-    return (Cell(str(row["rank"])), Cell(str(row["learner"]), under), *figures, Cell(seconds))
+    model = (Cell(str(row["rank"])), Cell(str(row["learner"]), under), *_verdict(run, row))
+    return (*model, *figures, Cell(seconds))
 
 
 def _per_class(run: Run) -> Grid:
@@ -185,10 +216,11 @@ def _confusion(run: Run) -> Grid:
 
 
 def best_cells(run: Run) -> list[tuple[str, str]]:
-    """The highest-ranked row of each learner, best first."""
-    board = run.leaderboard.drop_duplicates("learner")
-    pairs = zip(board["learner"].astype(str), board["selector"].astype(str), strict=True)
-    return list(pairs)
+    """The highest-ranked row of each learner, ensemble, score or baseline, best first."""
+    first: dict[str, tuple[str, str]] = {}
+    for cell in run.cells:
+        first.setdefault(cell[0], cell)
+    return list(first.values())
 
 
 def chosen_rows(run: Run, most: int = COMPANIES) -> list[int]:
@@ -227,7 +259,7 @@ def _in_turn(queues: list[list[int]], names: list[str], most: int) -> list[int]:
 
 def _named_companies(run: Run) -> Grid:
     """Test companies down, the best row of each learner across."""
-    rows, cells, keys = chosen_rows(run), best_cells(run), _shown_keys(run)
+    rows, cells, keys = chosen_rows(run), best_cells(run)[:MOST_SAYING], _shown_keys(run)
     said = [_of_cell(run, cell) for cell in cells]
     truths = list(run.predictions["truth"].astype(str))
     rows.sort(key=lambda row: run.classes.index(truths[row]))
@@ -241,7 +273,7 @@ def _named_companies(run: Run) -> Grid:
         for row in rows
     ]
     head = [Column(_key_title(key)) for key in keys] + [Column("truth")]
-    head += [Column(f"{learner} ({selector})") for learner, selector in cells]
+    head += [Column(a if b == NO_SELECTOR else f"{a} ({b})") for a, b in cells]
     return Grid(tuple(head), tuple(body), _company_notes(run))
 
 
@@ -265,6 +297,107 @@ def _leak_audit(run: Run) -> Grid:
     return Grid(head, rows, (*warnings, *audit_notes(run.audit)))
 
 
+UNASSESSED = "the run has no {name}.csv: its models were not tuned, or it is an older one"
+
+
+def _needed(table: pd.DataFrame | None, name: str) -> list[dict[str, Any]]:
+    """The rows of a table of the assessment."""
+    if table is None:
+        raise AbsentError(UNASSESSED.format(name=name))
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+
+
+def _quality(run: Run) -> Grid:
+    """Figures of the best model's probabilities, as given and calibrated."""
+    rows = []
+    for row in _needed(run.assessed.quality, "quality"):
+        title = QUALITY[row["figure"]][0] if row["figure"] in QUALITY else str(row["figure"])
+        given, calibrated = row["as_given"], row["calibrated"]
+        better = "better" if calibrated < given else "worse" if calibrated > given else "the same"
+        values = (Cell(words.number(given)), Cell(words.number(calibrated), better, "strong"))
+        rows.append((Cell(title), *values))
+    head = (Column("Figure"), Column("As given", True), Column("Calibrated", True))
+    notes = (
+        f"{words.cell_title(run.best)}, test rows; lower is better.",
+        " ".join(f"{title}: {meaning}." for title, meaning in QUALITY.values()),
+        "Calibration is fitted on training rows, on what models said of rows that they were not"
+        " fitted on.",
+    )
+    return Grid(head, tuple(rows), notes)
+
+
+def _coverage(run: Run) -> Grid:
+    """What the prediction sets of the best model hold, by class."""
+    names = ("Class", "Truth in the set", "By company", "Classes in a set")
+    more = ("One class only", "Test rows", run.unit.capitalize())
+    rows = []
+    for row in _needed(run.assessed.coverage, "coverage"):
+        label = str(row["class"])
+        estimate = Estimate(row["covered"], row["low"], row["high"])
+        kept = label not in words.short_of(run)
+        rows.append(
+            (
+                Cell(label, style=_colour(run, label) if label in run.classes else "strong"),
+                Cell(_percent(estimate.value), _span(estimate), "" if kept else "strong"),
+                Cell(_percent(row["by_company"])),
+                Cell(words.number(row["set_size"], 1)),
+                Cell(_percent(row["singletons"])),
+                Cell(f"{int(row['rows']):,}"),
+                Cell(f"{int(row['companies']):,}"),
+            )
+        )
+    head = tuple(Column(name, at > 0) for at, name in enumerate((*names, *more)))
+    return Grid(head, tuple(rows), words.coverage_notes(run))
+
+
+def _percent(part: float) -> str:
+    return words.share(part, 1) if np.isfinite(part) else "–"
+
+
+def _span(estimate: Estimate) -> str:
+    if not np.isfinite(estimate.low + estimate.high):
+        return ""
+    return f"{100 * estimate.low:.0f}–{100 * estimate.high:.0f}\N{NO-BREAK SPACE}%"
+
+
+def _costs(run: Run) -> Grid:
+    """What alarms by the calibrated probability find and cost, by the price of a missed failure."""
+    focus, table = run.focus, _needed(run.assessed.costs, "costs")
+    rows = [
+        (
+            Cell(words.times(row["ratio"])),
+            Cell(_percent(row["threshold"])),
+            Cell(f"{int(row['flagged']):,}", _of_all(row["flagged"], run.facts["test_rows"])),
+            Cell(f"{int(row['caught']):,}", _of_all(row["caught"], row["caught"] + row["missed"])),
+            Cell(f"{int(row['missed']):,}"),
+            Cell(f"{int(row['false_alarms']):,}"),
+            Cell(_percent(row["saving"]) if not row["saving"] <= 0 else "nothing", style="strong"),
+        )
+        for row in table
+    ]
+    figures = (
+        "Alarm from",
+        "Flagged",
+        f"{focus} found",
+        f"{focus} missed",
+        "False alarms",
+        "Saved",
+    )
+    first = f"A missed {focus} row costs"
+    head = (Column(first), *(Column(name, True) for name in figures))
+    example = min(table, key=lambda row: abs(row["ratio"] - EXAMPLE))
+    notes = (
+        words.alarm_line(run, example),
+        "Alarm from: the least calibrated probability that is flagged. Saved: against the"
+        " cheaper of flagging every row and flagging none; in costs of the test rows.",
+    )
+    return Grid(head, tuple(rows), notes)
+
+
+def _of_all(part: float, whole: float) -> str:
+    return f"{words.share(part, whole)} of {int(whole):,}"
+
+
 def _colour(run: Run, label: str) -> str:
     return f"c{run.classes.index(label)}"
 
@@ -277,8 +410,8 @@ def _said(run: Run, row: pd.Series[Any], truth: str) -> Cell:
 
 def _company_notes(run: Run) -> tuple[str, ...]:
     return (
-        f"Each learner's best selection. Under the class that it says: the probability of"
-        f" {run.focus} that it gives. ✗: not the truth.",
+        f"Each learner's best selection, the {MOST_SAYING} highest-ranked at most. Under the class"
+        f" that it says: the probability of {run.focus} that it gives. ✗: not the truth.",
         "Companies of the test side, drawn by a hash of their name and not by result; of each the"
         " latest year of the class.",
     )
@@ -310,6 +443,9 @@ TABLES: tuple[Table, ...] = (
     Table("table5_leaderboard", "Table 5", "Leaderboard", leaderboard_grid),
     Table("table6_per_class", "Table 6", "The best model per class", _per_class),
     Table("table6_confusion", "Table 6", "Confusion matrix of the best model", _confusion),
+    Table("quality", "", "Probabilities as given and calibrated", _quality),
+    Table("coverage", "", "Prediction sets: which classes cannot be ruled out", _coverage),
+    Table("costs", "", "When to raise the alarm", _costs),
     Table("table7_companies", "Table 7", "What the learners say of companies", _named_companies),
     Table(
         "leak_audit",

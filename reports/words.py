@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from models import explain
+from models.assess import COVERAGE
+from models.extras import ENSEMBLES, NO_SELECTOR, TITLES
+from models.leaderboard import CV
 from models.learners import LEARNERS
 from models.protocols import protocol_named
 from models.selectors import SELECTORS
 from reports.folder import Estimate, Run
 
-_LEARNERS = {learner.name: learner.title for learner in LEARNERS}
+_LEARNERS = {**{learner.name: learner.title for learner in LEARNERS}, **TITLES}
 _SELECTORS = {selector.name: selector.title for selector in SELECTORS}
 
 MEANING = {
@@ -55,7 +59,16 @@ def selection_line(name: str) -> str:
 def cell_title(cell: tuple[str, str]) -> str:
     """A learner with its selection of features in words."""
     learner, selector = cell
+    if selector == NO_SELECTOR:
+        return learner_title(learner)
     return f"{learner_title(learner)}, {'all' if selector == 'all' else selector} features"
+
+
+def kind_of(learner: str, selector: str, n_features: int) -> str:
+    """What stands under a learner's name: its features, or what it is in place of a learner."""
+    if selector != NO_SELECTOR:
+        return f"{selector}, {count(n_features, 'feature')}"
+    return "ensemble of the learners" if learner in ENSEMBLES else learner_title(learner)
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -95,18 +108,135 @@ def protocol_line(run: Run) -> str:
 def leaderboard_notes(run: Run) -> tuple[str, ...]:
     """What a reader of the leaderboard must know."""
     rows = count(run.facts["test_rows"], "test row")
+    by = f"{rows}. " if not tuned(run) else f"the tuning folds; judged on {rows}. "
     notes = [
-        f"Ranked by macro-F1 on {rows}. {protocol_line(run)}",
+        f"Ranked by macro-F1 on {by}{protocol_line(run)}",
         f"Intervals are 95 %, from drawing the {run.unit} of the test side anew; they do not cover"
         " the choice of the best model.",
+        *tie_notes(run),
+        *above_notes(run),
     ]
-    if len(run.leaderboard) > 1:
+    if picked_on_test(run):
         notes.insert(
             0,
             f"The best of {len(run.leaderboard)} models is picked on these same test rows, so its"
             " figures are optimistic: judge it on rows that it has never seen.",
         )
     return tuple(notes)
+
+
+def tie_notes(run: Run) -> tuple[str, ...]:
+    """What "tied" means, and which models do better than the best on the test rows."""
+    if not run.verdicts:
+        return ()
+    notes = [
+        f"Tied: the test rows cannot tell the model from the best, {'/'.join(run.best)}. Ahead,"
+        f" behind: they can ({run.unit} drawn anew, the same for both models; at 5 %, corrected"
+        f" for {count(len(run.verdicts), 'comparison')})."
+    ]
+    ahead = ["/".join(cell) for cell, verdict in run.verdicts.items() if verdict == "ahead"]
+    if ahead and tuned(run):
+        notes.append(
+            f"Ahead on the test rows: {', '.join(ahead)}. The best was chosen without the test"
+            " rows; to choose another by them now would make its figures flatter."
+        )
+    return tuple(notes)
+
+
+def tie_line(run: Run) -> str:
+    """How many models are tied with the best, or ahead of it, in one sentence."""
+    said = list(run.verdicts.values())
+    tied = count(said.count("tied"), "other model is", "other models are")
+    ahead = f", {count(said.count('ahead'), 'is', 'are')} ahead" if "ahead" in said else ""
+    return f"On the test rows {tied} tied with it{ahead} (of {len(said):,})."
+
+
+def above_notes(run: Run) -> tuple[str, ...]:
+    """Say why the model of the page is not the first of the leaderboard, where it is not."""
+    above = [learner_title(learner) for learner, _ in run.cells[: run.best_row]]
+    if not above:
+        return ()
+    return (
+        f"Ranked above the best learner: {', '.join(above)}. Ensembles, published scores and"
+        f" baselines are there to compare with and are not saved: the rest of this page is of"
+        f" {cell_title(run.best)}.",
+    )
+
+
+def coverage_notes(run: Run) -> tuple[str, ...]:
+    """What a prediction set is, and where the test rows say that its promise was not kept."""
+    short = short_of(run)
+    stated = share(COVERAGE, 1)
+    notes = [
+        "For each company the model names the classes that cannot be ruled out: one class is a"
+        f" clear answer, all of them is none. In each class {stated} of the sets are meant to hold"
+        " the truth.",
+        "Truth in the set: share of the class's test rows, under it the 95 % interval. By company:"
+        f" mean of the companies' shares, of which the {stated} are meant.",
+    ]
+    if short:
+        notes.insert(
+            0,
+            f"Not kept on the test rows: {', '.join(short)}. There the truth is in the set less"
+            f" often than {stated}, by more than chance.",
+        )
+    if run.facts["protocol"] == "time":
+        notes.append("Later years are unlike earlier ones: under a split by time nothing is meant.")
+    return tuple(notes)
+
+
+def short_of(run: Run) -> list[str]:
+    """Classes whose truth is in the prediction set less often than promised, beyond chance."""
+    table = run.assessed.coverage
+    if table is None:
+        return []
+    table = table.iloc[:-1]  # the last row is of all classes, of which nothing is promised
+    return list(table.loc[(table["high"] < COVERAGE) & (table["by_company"] < COVERAGE), "class"])
+
+
+def alarm_line(run: Run, row: Mapping[str, float]) -> str:
+    """One row of the cost table as a sentence."""
+    there = int(row["caught"] + row["missed"])
+    return (
+        f"If a missed {run.focus} row costs as much as {times(row['ratio'])}, raise the alarm from"
+        f" a calibrated probability of {share(row['threshold'], 1)}. Of"
+        f" {run.facts['test_rows']:,} test rows that flags {int(row['flagged']):,}: it finds"
+        f" {int(row['caught']):,} of {there:,} {run.focus}, and"
+        f" {count(int(row['false_alarms']), 'alarm is', 'alarms are')} false. {saved(row)}"
+    )
+
+
+def saved(row: Mapping[str, float]) -> str:
+    """What the alarms of a row of the cost table save, as a sentence."""
+    part = row["saving"]
+    if not math.isfinite(part):
+        return "Without a model it would cost nothing."
+    if part <= 0:
+        return "It saves nothing: without a model it would cost as little."
+    return f"It costs {share(part, 1)} less than without a model."
+
+
+def times(ratio: float) -> str:
+    """A cost ratio in false alarms."""
+    return f"{ratio:g} false alarm{'' if ratio == 1 else 's'}"
+
+
+def tuned(run: Run) -> bool:
+    """Whether the ranks come from tuning folds of the training rows."""
+    return CV in run.leaderboard.columns
+
+
+def balanced(run: Run) -> bool:
+    """Whether the best model learnt from rows whose classes were made equally frequent."""
+    board = run.leaderboard
+    if "resampling" not in board.columns:
+        return True  # older runs always did
+    return str(board["resampling"].iloc[run.best_row]) == "smote"
+
+
+def picked_on_test(run: Run) -> bool:
+    """Whether the best model was picked by the rows that its figures are of."""
+    return len(run.leaderboard) > 1 and not tuned(run)
 
 
 def headline(run: Run) -> str:

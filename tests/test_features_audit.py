@@ -180,7 +180,7 @@ def test_rows_without_a_label_are_left_out_and_counted(clean: Audit) -> None:
     found = audit(pd.concat([panel(), more, nameless]), FEATURES)
     assert found.rows == clean.rows
     assert (found.rows_used, found.rows_total) == (360, 365)
-    assert found.notes == (
+    assert found.notes[:-1] == (
         "3 rows without a label are left out",
         "2 rows without a company are left out",
     )
@@ -189,7 +189,22 @@ def test_rows_without_a_label_are_left_out_and_counted(clean: Audit) -> None:
 def test_a_large_panel_is_audited_on_whole_companies() -> None:
     found = audit(panel(), FEATURES, most_rows=162)
     assert (found.rows_used, found.companies, found.rows_total) == (160, 40, 360)
-    assert found.notes == ("160 of 360 rows audited: whole companies drawn at random",)
+    assert found.notes[0] == "160 of 360 rows audited: whole companies drawn at random"
+
+
+def test_a_label_that_is_constant_within_companies_is_named() -> None:
+    """A label of the company is told apart from one of the year; one row says neither."""
+    alone = panel().head(1).assign(company_id="alone")
+    constant = audit(pd.concat([panel(), alone]), FEATURES).notes[-1]
+    assert constant.startswith("the label is the same in all years of 90 of 90 companies: it tells")
+    frame = panel()
+    other = frame["label"].map({"bad": "good", "good": "bad"})
+    late = (frame["fiscal_year"] == 2018) & (frame["company_id"].str[1:].astype(int) < 60)
+    mixed = frame.assign(label=frame["label"].where(~late, other))
+    assert audit(mixed, FEATURES).notes[-1] == (
+        "the label is the same in all years of 30 of 90 companies"
+    )
+    assert "the label is" not in " ".join(audit(panel(), FEATURES, group=None).notes)
 
 
 def reasons(frame: pd.DataFrame, **names: str | None) -> dict[str, str]:

@@ -16,8 +16,9 @@ from test_models_panel import made_up_panel
 from test_models_pipeline import small
 
 from models.artifact import load, manifest_hash, save
-from models.evaluate import RunResult, run
-from models.learners import LEARNERS, Learner
+from models.evaluate import RunResult, make_plan, run
+from models.learner import Learner
+from models.learners import LEARNERS
 from models.pipeline import build_pipeline
 from warehouse.errors import InputError
 
@@ -25,7 +26,7 @@ from warehouse.errors import InputError
 @pytest.fixture(scope="module", params=[2, 3])
 def base(request: pytest.FixtureRequest) -> RunResult:
     panel = made_up_panel(40, classes=request.param)
-    return run(panel, "paper", ("lr",), ("rf",), "paper", seed=0)
+    return run(panel, make_plan("paper", ("lr",), ("rf",), "paper", seed=0))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -37,7 +38,8 @@ def test_loaded_model_gives_identical_probabilities(
     pipeline = build_pipeline(learner, params, "rf", 0, "cpu")
     pipeline.fit(base.panel.X.to_numpy(), base.panel.y)
     best = replace(base.best, learner=learner.name, params=params)
-    result = replace(base, best=best, pipeline=pipeline)
+    board = base.leaderboard.assign(learner=learner.name)
+    result = replace(base, best=best, pipeline=pipeline, leaderboard=board)
     save(tmp_path / "model", result, {"label_rule": "made up", "macro": {"2015": [1.0] * 4}})
     model = load(tmp_path / "model")
     expected = pipeline.predict_proba(base.panel.X.to_numpy())
@@ -50,7 +52,7 @@ def test_loaded_model_gives_identical_probabilities(
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("saved") / "model"
-    save(folder, run(made_up_panel(), "company", ("lr",), ("all",), "paper", seed=0), {})
+    save(folder, run(made_up_panel(), make_plan("company", ("lr",), ("all",), "paper", seed=0)), {})
     return folder
 
 

@@ -11,7 +11,7 @@ from test_models_panel import made_up_panel
 from test_reports_run import AUDIT, WARNING
 
 from features.audit_result import Audit
-from models.evaluate import RunResult, run
+from models.evaluate import RunResult, make_plan, run
 from models.outputs import write_run
 
 FACTS: dict[str, Any] = {"command": "python -m models.train", "label_rule": "made up", "macro": {}}
@@ -19,7 +19,7 @@ FACTS: dict[str, Any] = {"command": "python -m models.train", "label_rule": "mad
 
 @pytest.fixture(scope="module")
 def result() -> RunResult:
-    return run(made_up_panel(), "company", ("lr",), ("all",), "paper", seed=0)
+    return run(made_up_panel(), make_plan("company", ("lr",), ("all",), "paper", seed=0))
 
 
 def written(folder: Path, result: RunResult, facts: dict[str, Any]) -> tuple[Path, str, list[str]]:

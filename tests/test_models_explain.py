@@ -15,7 +15,7 @@ from test_models_panel import made_up
 from test_models_pipeline import small
 
 from models.artifact import Model, load, save
-from models.evaluate import RunResult, run
+from models.evaluate import RunResult, make_plan, run
 from models.explain import Reason, contributions, reasons, risk_class, risk_words, unit
 from models.learners import LEARNERS, learner_named
 from models.panel import Floats, panel_from_frame
@@ -39,7 +39,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
         if classes not in runs:
             panel = panel_from_frame(made_up(40, classes=classes).drop(columns="copy"))
             panel = replace(panel, classes=NAMES[classes])
-            runs[classes] = run(panel, "paper", ("lr",), ("rf",), "paper", seed=0)
+            runs[classes] = run(panel, make_plan("paper", ("lr",), ("rf",), "paper", seed=0))
         if (learner, classes) not in models:
             folder = tmp_path_factory.mktemp("model") / "model"
             save(folder, _fitted(runs[classes], learner), {})
@@ -55,7 +55,8 @@ def _fitted(base: RunResult, name: str) -> RunResult:
     pipeline = build_pipeline(learner, small(learner), "rf", 0, "cpu")
     pipeline.fit(base.panel.X.to_numpy(), base.panel.y)
     best = replace(base.best, learner=name, params=small(learner))
-    return replace(base, best=best, pipeline=pipeline)
+    board = base.leaderboard.assign(learner=name)
+    return replace(base, best=best, pipeline=pipeline, leaderboard=board)
 
 
 def frame() -> pd.DataFrame:

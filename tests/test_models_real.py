@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluate import run
+from models.evaluate import make_plan, run
 from models.panel import read_panel
 from warehouse.errors import InputError
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no shared/data beside
 def test_financial_distress_by_company() -> None:
     panel = read_panel(DATA / "benchmarks" / "financial_distress.parquet")
     assert panel.X.shape == (3657, 82)
-    result = run(panel, "company", ("lightgbm",), ("all",), "quick")
+    result = run(panel, make_plan("company", ("lightgbm",), ("all",), "quick"))
     best = result.leaderboard.iloc[0]
     # Published by random rows: macro-F1 .64-.68, AUC .87-.89; by company it is a little lower.
     assert 0.57 < best["macro_f1"] < 0.72
@@ -30,7 +30,7 @@ def test_financial_distress_by_company() -> None:
 def test_indian_panel_is_near_its_baseline() -> None:
     panel = read_panel(DATA / "india" / "panel_common_dev.parquet")
     assert not {"n_missing", "odd_length_year", "post_event"} & set(panel.features)
-    company = run(panel, "company", ("lightgbm",), ("all",), "quick").leaderboard.iloc[0]
+    company = run(panel, make_plan("company", ("lightgbm",), ("all",), "quick")).leaderboard.iloc[0]
     assert 0.55 < company["macro_f1"] < 0.8
     assert company["roc_auc_ovr"] > 0.85
 
@@ -39,5 +39,7 @@ def test_indian_panel_is_near_its_baseline() -> None:
 def test_a_set_without_companies_says_so() -> None:
     panel = read_panel(DATA / "benchmarks" / "polish_1year.parquet")
     with pytest.raises(InputError, match="use --protocol paper"):
-        run(panel, "company", ("lr",), ("all",))
-    assert run(panel, "paper", ("lightgbm",), ("all",)).leaderboard["roc_auc_ovr"][0] > 0.9
+        run(panel, make_plan("company", ("lr",), ("all",)))
+    assert (
+        run(panel, make_plan("paper", ("lightgbm",), ("all",))).leaderboard["roc_auc_ovr"][0] > 0.9
+    )

@@ -14,7 +14,8 @@ from test_models_panel import made_up_panel
 from test_models_pipeline import small
 
 from models.artifact import TRUSTED
-from models.learners import LEARNERS, Learner
+from models.learner import Learner
+from models.learners import LEARNERS
 from models.metrics import measure_all
 from models.pipeline import build_pipeline
 from models.protocols import protocol_named

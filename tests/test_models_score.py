@@ -26,7 +26,7 @@ from test_warehouse_screener import MILLS, workbook
 
 from features.dataset import FEATURES, demo_warehouse, panel
 from models.artifact import Model, load, save
-from models.evaluate import RunResult, run
+from models.evaluate import RunResult, make_plan, run
 from models.learners import learner_named
 from models.panel import panel_from_frame
 from models.pipeline import build_pipeline
@@ -74,7 +74,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         )
     data = panel_from_frame(frame, source="made up")
     folder = tmp_path_factory.mktemp("world") / "model"
-    base = run(data, "paper", ("lr",), ("all",), "paper", seed=0)
+    base = run(data, make_plan("paper", ("lr",), ("all",), "paper", seed=0))
     save(folder, with_trees(base), {"label_rule": "made up", "macro": _macro(data)})
     statements["fiscal_year_end"] = statements["fiscal_year_end"].astype(str)
     named = companies.set_index("company_id")["company_name"]
@@ -88,7 +88,8 @@ def with_trees(base: RunResult) -> RunResult:
     pipeline = build_pipeline(learner_named("xgboost"), PARAMS, "all", 0, "cpu")
     pipeline.fit(base.panel.X.to_numpy(), base.panel.y)
     best = replace(base.best, learner="xgboost", params=PARAMS)
-    return replace(base, best=best, pipeline=pipeline)
+    board = base.leaderboard.assign(learner="xgboost")
+    return replace(base, best=best, pipeline=pipeline, leaderboard=board)
 
 
 Score = Callable[..., Ran]
@@ -447,7 +448,7 @@ def test_tampered_model_is_refused(scored: Score, world: World, two: Path, tmp_p
 
 def test_model_of_other_columns_is_refused(scored: Score, two: Path, tmp_path: Path) -> None:
     frame = made_up(20).rename(columns={f"r{i}": f"Attr{i + 1}" for i in range(6)})
-    result = run(panel_from_frame(frame), "paper", ("lr",), ("all",), "paper", seed=0)
+    result = run(panel_from_frame(frame), make_plan("paper", ("lr",), ("all",), "paper", seed=0))
     save(tmp_path / "m", result, {})
     refused(scored(two, model=tmp_path / "m"), "Attr1, Attr2, Attr3, ...", "X1 to X66")
 
@@ -489,7 +490,11 @@ def test_few_columns_of_ours_are_enough(
 ) -> None:
     """Ratios are counted of all 62, whatever the model takes of them."""
     frame = world.panel[["company_id", "fiscal_year", "label", "X1", "X12", "X26"]]
-    save(tmp_path / "m", run(panel_from_frame(frame), "paper", ("lr",), ("all",), "paper"), {})
+    save(
+        tmp_path / "m",
+        run(panel_from_frame(frame), make_plan("paper", ("lr",), ("all",), "paper")),
+        {},
+    )
     said = json.loads(in_all_formats(two, load(tmp_path / "m"))["json"])
     mine, whole = (
         [year["ratios"] for company in one["companies"] for year in company["years"]]

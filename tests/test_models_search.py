@@ -8,7 +8,7 @@ import pytest
 from test_models_panel import made_up, made_up_panel
 
 import models.search
-from models.evaluate import run
+from models.evaluate import make_plan, run
 from models.leaderboard import leaderboard, leaderboard_columns
 from models.panel import panel_from_frame
 from warehouse.errors import InputError
@@ -19,13 +19,15 @@ PUBLISHED = [
     *("f1", "macro_f1", "balanced_accuracy", "mcc", "roc_auc_ovr", "pr_auc_bankrupt"),
     *("recall_bankrupt", "recall_distressed", "recall_healthy", "precision_bankrupt"),
     *("precision_distressed", "precision_healthy", "log_loss", "brier", "ece", "fit_seconds"),
-    *("params", "macro_f1_low", "macro_f1_high", "ms_per_company"),
+    *("params", "macro_f1_low", "macro_f1_high", "ms_per_company", "resampling"),
 ]
 
 
 def quick(jobs: int = 1, protocol: str = "company", grid: str = "quick"):
     learners = ("lr", "lightgbm", "knn")
-    return run(made_up_panel(), protocol, learners, ("all", "rf"), grid, seed=3, jobs=jobs)
+    return run(
+        made_up_panel(), make_plan(protocol, learners, ("all", "rf"), grid, seed=3, jobs=jobs)
+    )
 
 
 def test_same_seed_gives_the_same_board_whatever_the_jobs() -> None:
@@ -42,9 +44,9 @@ def test_same_seed_gives_the_same_board_whatever_the_jobs() -> None:
 
 def test_a_run_holds_all_that_reports_need() -> None:
     result = quick()
-    assert result.leaderboard.columns.tolist() == PUBLISHED
+    assert result.leaderboard.columns.tolist() == [*PUBLISHED, "cv_macro_f1"]
     assert result.leaderboard["rank"].tolist() == list(range(1, 7))
-    assert result.leaderboard["macro_f1"].is_monotonic_decreasing
+    assert result.leaderboard["cv_macro_f1"].is_monotonic_decreasing
     assert sorted(result.results["fold"].unique()) == ["cv0", "cv1", "cv2", "test"]
     assert len(result.confusion) == 6
     for counts in result.confusion.values():
@@ -61,20 +63,20 @@ def test_a_run_holds_all_that_reports_need() -> None:
 
 @pytest.mark.parametrize("protocol", ["paper", "time"])
 def test_other_protocols_run_too(protocol: str) -> None:
-    result = run(made_up_panel(), protocol, ("lr",), ("all",), "quick", seed=0)
+    result = run(made_up_panel(), make_plan(protocol, ("lr",), ("all",), "quick", seed=0))
     assert result.leaderboard["protocol"].tolist() == [protocol]
     assert result.notices
 
 
 @pytest.mark.parametrize("grid", ["paper", "full"])
 def test_other_grids_run_too(grid: str) -> None:
-    result = run(made_up_panel(), "company", ("lr", "knn"), ("all",), grid, seed=0)
+    result = run(made_up_panel(), make_plan("company", ("lr", "knn"), ("all",), grid, seed=0))
     folds = {"paper": 1, "full": 6}[grid]
     assert result.results["fold"].nunique() == folds
 
 
 def test_selectors_that_keep_the_same_columns_share_a_result() -> None:
-    result = run(made_up_panel(), "company", ("lr",), ("all", "kbest"), "quick", seed=0)
+    result = run(made_up_panel(), make_plan("company", ("lr",), ("all", "kbest"), "quick", seed=0))
     board = result.leaderboard.drop(columns=["rank", "selector"])
     pd.testing.assert_series_equal(board.iloc[0], board.iloc[1], check_names=False)
 
@@ -82,10 +84,10 @@ def test_selectors_that_keep_the_same_columns_share_a_result() -> None:
 def test_a_failed_cell_is_named_and_the_others_finish(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = models.search._cell
 
-    def broken(learner, selector, folds, plan):
+    def broken(learner, selector, *rest):
         if learner.name == "knn" and selector == "rf":
             raise ValueError("out of\nneighbours")
-        return whole(learner, selector, folds, plan)
+        return whole(learner, selector, *rest)
 
     monkeypatch.setattr(models.search, "_cell", broken)
     result = quick()
@@ -102,7 +104,7 @@ def test_a_failed_selection_names_its_cells(monkeypatch: pytest.MonkeyPatch) -> 
         return whole(prepared, selector, seed)
 
     monkeypatch.setattr(models.search, "fold_data", broken)
-    result = run(made_up_panel(), "company", ("lr", "knn"), ("all", "rf"), "paper")
+    result = run(made_up_panel(), make_plan("company", ("lr", "knn"), ("all", "rf"), "paper"))
     assert result.failed == ("lr/rf: ValueError: no forest", "knn/rf: ValueError: no forest")
     assert list(result.kept) == ["all", "intersection"]
 
@@ -123,19 +125,34 @@ def long_results() -> pd.DataFrame:
         (learner, "all", "company", "test", metric, value, 0.1, 0.9)
         for learner, value in (("b", 0.5), ("a", 0.5), ("c", 0.7))
         for metric in metrics
-        if metric not in ("macro_f1_low", "macro_f1_high")
+        if metric not in ("macro_f1_low", "macro_f1_high", "resampling")
     ]
     columns = ["learner", "selector", "protocol", "fold", "metric", "value", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 
-PARAMS = {(name, "all"): "{}" for name in "abc"}
+PARAMS = {(name, "all"): ("{}", "smote") for name in "abc"}
 
 
 def test_leaderboard_ranks_and_breaks_ties_by_name() -> None:
     board = leaderboard(long_results(), PARAMS, ("bankrupt", "healthy"))
     assert board["learner"].tolist() == ["c", "a", "b"]
     assert board["macro_f1_low"].tolist() == [0.1] * 3
+
+
+def test_leaderboard_ranks_by_the_tuning_folds_where_there_are_any() -> None:
+    """What is best on the test rows must not decide: they judge what was chosen without them."""
+    rows = long_results()
+    folds = [
+        (name, "all", "company", fold, "macro_f1", value, np.nan, np.nan)
+        for name, values in (("a", (0.1, 0.2)), ("b", (0.5, 0.7)), ("c", (0.4, 0.5)))
+        for fold, value in zip(("cv0", "cv1"), values, strict=True)
+    ]
+    rows = pd.concat([rows, pd.DataFrame(folds, columns=rows.columns)])
+    board = leaderboard(rows, PARAMS, ("bankrupt", "healthy"))
+    assert board["learner"].tolist() == ["b", "c", "a"]
+    np.testing.assert_allclose(board["cv_macro_f1"], [0.6, 0.45, 0.15])
+    assert board["macro_f1"].idxmax() == 1
 
 
 def test_leaderboard_refuses_holes_nan_and_duplicates() -> None:
@@ -153,7 +170,7 @@ def test_leaderboard_refuses_holes_nan_and_duplicates() -> None:
     with pytest.raises(InputError, match="n_features of b/all is given more than once"):
         leaderboard(pd.concat([rows, rows.head(1)]), PARAMS, classes)
     with pytest.raises(InputError, match="d/all"):
-        leaderboard(rows, {**PARAMS, ("d", "all"): "{}"}, classes)
+        leaderboard(rows, {**PARAMS, ("d", "all"): ("{}", "smote")}, classes)
 
 
 @pytest.mark.parametrize("protocol", ["company", "time", "paper"])
@@ -170,7 +187,7 @@ def test_no_row_is_fitted_on_and_scored(protocol: str, monkeypatch: pytest.Monke
     late = frame["company_id"].isin(["c001", "c004", "c007", "c010"])
     frame.loc[late, "label_known_from"] = pd.Timestamp("2015-06-30")
     panel = panel_from_frame(frame)
-    result = run(panel, protocol, ("lr",), ("all",), "quick")
+    result = run(panel, make_plan(protocol, ("lr",), ("all",), "quick"))
     train, test = result.split.train, result.split.test
     assert seen[-1][0] is train
     assert len(seen[-1][1]) == 0

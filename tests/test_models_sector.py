@@ -17,7 +17,7 @@ from test_models_pipeline import small
 from features.dataset import FEATURES, feature_names
 from features.ratios import RATIOS
 from models.artifact import Model, load, manifest_hash, save
-from models.evaluate import RunResult, run
+from models.evaluate import RunResult, make_plan, run
 from models.explain import feature_name, reasons
 from models.learners import learner_named
 from models.panel import Panel, panel_from_frame, sector_columns, with_sector_relative
@@ -257,7 +257,7 @@ def test_rows_of_no_sector_are_counted_by_class() -> None:
 
 @pytest.fixture(scope="module")
 def base() -> RunResult:
-    return run(relative_panel(), "company", ("lightgbm",), ("rf",), "paper", seed=0)
+    return run(relative_panel(), make_plan("company", ("lightgbm",), ("rf",), "paper", seed=0))
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +318,7 @@ def test_names_in_words() -> None:
 
 
 def test_a_model_of_before_has_features_as_inputs(tmp_path: Path) -> None:
-    save(tmp_path / "m", run(made_up_panel(40), "paper", ("lr",), ("all",), "paper"), {})
+    save(tmp_path / "m", run(made_up_panel(40), make_plan("paper", ("lr",), ("all",), "paper")), {})
     path = tmp_path / "m" / "model.json"
     manifest = json.loads(path.read_text())
     del manifest["inputs"]
@@ -347,7 +347,7 @@ def test_a_year_that_was_not_trained_on_is_scored(model: Model) -> None:
 
 def test_time_protocol_compares_later_years_with_the_latest_trained_on() -> None:
     panel = relative_panel()
-    result = run(panel, "time", ("lr",), ("all",), "paper", cut=2015)
+    result = run(panel, make_plan("time", ("lr",), ("all",), "paper", cut=2015))
     step = result.pipeline.named_steps["relative"]
     assert step.years_.tolist() == [2012, 2013, 2014, 2015]
     test = panel.X.iloc[result.split.test]

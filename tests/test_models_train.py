@@ -49,7 +49,7 @@ def test_a_run_writes_its_folder(tmp_path: Path) -> None:
     assert "SIMULATED" in result.output
     card = (out / "model_card.md").read_text()
     assert "simulated companies" in card
-    assert "optimistic" in card
+    assert "the test rows had\nno part in the choice" in card
     summary = json.loads((out / "panel_summary.json").read_text())
     assert sum(counts["companies"] for counts in summary["classes"].values()) == 60
     assert set(summary["sectors"]["healthy"]) == {"steel", "power"}
@@ -237,10 +237,10 @@ def test_failed_cell_is_named_with_exit_code_1(
 ) -> None:
     whole = models.search._cell
 
-    def broken(learner, selector, folds, plan):
+    def broken(learner, *rest):
         if learner.name == "lr":
             raise ValueError("no")
-        return whole(learner, selector, folds, plan)
+        return whole(learner, *rest)
 
     monkeypatch.setattr(models.search, "_cell", broken)
     result = train(tmp_path, "--no-audit", "--grid", "paper")
@@ -256,7 +256,10 @@ BAD = {
     "learner": (["--learners", "lr,oracle"], "unknown learner 'oracle'; one of lr, svm"),
     "nothing": (["--learners", " , "], "--learners names nothing"),
     "selector": (["--selectors", "best"], "unknown selector 'best'"),
-    "engine": (["--engine", "dask://host:8786"], "only `local` is built so far"),
+    "engine": (["--engine", "spark://host:7077"], "expected local or dask://HOST:PORT"),
+    "port": (["--engine", "dask://host"], "expected local or dask://HOST:PORT"),
+    "resampling": (["--resampling", "smote,adasyn"], "--resampling adasyn: one of smote, none"),
+    "resume": (["--resume", "--out", "x"], "holds no interrupted run"),
     "label": (["--label", "lable"], "nearest: label"),
     "group": (["--group", "firm"], "no column 'firm' (--group)"),
     "time": (

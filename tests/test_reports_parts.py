@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 
 from models.protocols import PROTOCOLS
 from reports import words
-from reports.figures import PICTURES, reliability, top_sectors, wilson
+from reports.figures import PICTURES, top_sectors
 from reports.grid import Cell, Column, Grid, escape, markdown
 from reports.tables import TABLES
 
@@ -18,20 +17,6 @@ def test_top_sectors_by_hand() -> None:
         ("b", 5), ("c", 5), ("2 other sectors", 3), ("sector not known", 9)
     ]  # fmt: skip
     assert top_sectors({"a": 1}) == [("a", 1)]
-
-
-def test_wilson_by_hand() -> None:
-    # 1 of 4: centre (0.25 + 0.4802) / 1.9604, half sqrt(0.046875 + 0.060025) * 1.96 / 1.9604
-    assert wilson(1, 4) == pytest.approx((0.045587, 0.699358), abs=1e-5)
-    assert wilson(0, 10)[0] == pytest.approx(0)
-
-
-def test_reliability_by_hand() -> None:
-    frame = pd.DataFrame({"proba_a": [0.02, 0.04, 0.95, 1.0], "truth": ["b", "a", "a", "a"]})
-    bins = reliability(frame, "a")
-    assert bins["said"].tolist() == pytest.approx([0.03, 0.975])
-    assert bins["found"].tolist() == [0.5, 1.0]
-    assert bins["rows"].tolist() == [2, 2]
 
 
 @pytest.mark.parametrize(

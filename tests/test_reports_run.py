@@ -15,19 +15,29 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Command
+from matplotlib.collections import PathCollection
 from matplotlib.image import imread
 
 from features.audit_result import Audit, Figures, Finding, Gain
+from models.calibration import reliability
 from models.metrics import columns, measure_all
 from reports import style, words
 from reports.figures import PICTURES
-from reports.folder import AbsentError, read_run
-from reports.run import write_report
+from reports.folder import AbsentError, Run, read_run
+from reports.page import Shown
+from reports.run import Listed, page, write_report
 from reports.tables import TABLES, best_cells, chosen_rows
 from warehouse.errors import InputError
+from warehouse.exports import write_csv
 
 CLASSES = ("bankrupt", "distressed", "healthy")
-CELLS = (("rf", "all"), ("xgboost", "kbest"), ("xgboost", "all"), ("lr", "kbest"))
+CELLS = (
+    ("rf", "all"),
+    ("xgboost", "kbest"),
+    ("xgboost", "all"),
+    ("lr", "kbest"),
+    ("stack", "none"),
+)
 SCRIPT = "<script>alert(1)</script>"
 FORMULA = '=HYPERLINK("http://example.com")|x'
 SECTOR = "<img src=http://example.com/x.png>"
@@ -92,15 +102,21 @@ def _write_tables(
     scores: dict[tuple[str, str], dict[str, float]],
     said: dict[tuple[str, str], pd.DataFrame],
     classes: tuple[str, ...],
+    first: int,
 ) -> tuple[str, str]:
-    """Write the tables of a run, best row first; return the best."""
-    ranked = sorted(CELLS, key=lambda cell: -scores[cell]["macro_f1"])
+    """Write the tables of a run, best row first; return the best learner.
+
+    The ensemble is no learner: it stands at `first`, whatever its figures.
+    """
+    ranked = sorted(CELLS[:-1], key=lambda cell: -scores[cell]["macro_f1"])
+    best = ranked[0]
+    ranked.insert(first, CELLS[-1])
     extra = {"protocol": "company", "n_features": 3, "fit_seconds": 1.5, "params": '{"C": 1}'}
     board = [
         {"rank": at + 1, "learner": cell[0], "selector": cell[1], **extra, **scores[cell]}
         for at, cell in enumerate(ranked)
     ]
-    pd.DataFrame(board).to_csv(out / "leaderboard.csv", index=False)
+    write_csv(pd.DataFrame(board), out / "leaderboard.csv")
     results = [
         (*cell, "company", "test", name, value, max(value - 0.1, 0), min(value + 0.1, 1))
         for cell in ranked
@@ -108,7 +124,7 @@ def _write_tables(
     ]
     names = ["learner", "selector", "protocol", "fold", "metric", "value", "low", "high"]
     pd.DataFrame(results, columns=names).to_parquet(out / "results.parquet")
-    said[ranked[0]].to_parquet(out / "predictions.parquet")
+    said[best].to_parquet(out / "predictions.parquet")
     everything = [said[c].assign(learner=c[0], selector=c[1]) for c in CELLS]
     pd.concat(everything, ignore_index=True).to_parquet(out / "test_predictions.parquet")
     confusion = {
@@ -119,7 +135,42 @@ def _write_tables(
         for cell, f in said.items()
     }
     _json(out / "confusion.json", {"classes": classes, "cells": confusion})
-    return ranked[0]
+    return best
+
+
+def _write_assessment(
+    out: Path, best: tuple[str, str], said: pd.DataFrame, classes: tuple[str, ...]
+) -> None:
+    """What a run with tuning folds adds: the second learner is ahead, the ensemble behind."""
+    others = [cell for cell in CELLS if cell != best]
+    verdicts = dict.fromkeys(others, "tied") | {others[0]: "ahead", CELLS[-1]: "behind"}
+    rows = [
+        ("/".join(cell), verdicts.get(cell, "tied"), 0.0, -0.1, 0.1) for cell in (best, *others)
+    ]
+    names = ["name", "verdict", "difference", "low", "high"]
+    write_csv(pd.DataFrame(rows, columns=names), out / "comparison.csv")
+    quality = [("log_loss", 0.5, 0.25), ("brier", 0.3, 0.3), ("ece", 0.1, 0.15)]
+    frame = pd.DataFrame(quality, columns=["figure", "as_given", "calibrated"])
+    write_csv(frame, out / "quality.csv")
+    y = np.array([classes.index(label) for label in said["truth"]])
+    proba = said[[f"proba_{name}" for name in classes]].to_numpy()
+    parts = (("as_given", proba), ("calibrated", proba**2 / (proba**2).sum(axis=1, keepdims=True)))
+    bins = [reliability(y, values, classes, 4).assign(kind=kind) for kind, values in parts]
+    write_csv(pd.concat(bins), out / "reliability.csv")
+    covered = [0.5, *[0.95] * len(classes)]
+    coverage = {
+        "class": [*classes, "all"], "rows": 18, "companies": 6, "covered": covered,
+        "low": [c - 0.25 for c in covered], "high": [min(c + 0.25, 1) for c in covered],
+        "by_company": covered, "set_size": 1.5, "empty": 0.0, "singletons": 0.5,
+    }  # fmt: skip
+    write_csv(pd.DataFrame(coverage), out / "coverage.csv")
+    costs = {
+        "ratio": [1, 10, 50], "threshold": [0.5, 1 / 11, 1 / 51], "flagged": [4, 20, 54],
+        "caught": [3, 15, 18], "missed": [15, 3, 0], "false_alarms": [1, 5, 36],
+        "cost_per_row": 0.0, "cost_flag_all": 0.0, "cost_flag_none": 0.0,
+        "saving": [-0.25, 0.75, float("nan")],
+    }  # fmt: skip
+    write_csv(pd.DataFrame(costs), out / "costs.csv")
 
 
 def _json(path: Path, value: object) -> None:
@@ -146,6 +197,8 @@ def make_run(
     keys: bool = True,
     sectors: bool = True,
     audit: Audit | None = AUDIT,
+    assessed: bool = True,
+    first: int = 1,
     **facts: object,
 ) -> Path:
     """A small made-up run folder whose files agree with each other."""
@@ -154,11 +207,13 @@ def make_run(
     if not keys:
         frame = frame[["truth"]]
     scores, said = _scores(frame, classes)
-    best = _write_tables(out, scores, said, classes)
+    best = _write_tables(out, scores, said, classes, first)
+    if assessed:
+        _write_assessment(out, best, said[best], classes)
     kept = {"all": ["X1", "X12", "$x$|y"], "kbest": ["X12"], "intersection": ["X12"]}
     _json(out / "features_kept.json", kept)
     gains = pd.DataFrame({"feature": ["X12", "$x$|y"], "gain": [3.0, 1.0], "share": [0.75, 0.25]})
-    gains.assign(learner="xgboost", selector="all").to_csv(out / "importance.csv", index=False)
+    write_csv(gains.assign(learner="xgboost", selector="all"), out / "importance.csv")
     _json(out / "run.json", _facts(best, frame, classes) | facts)
     counts = {name: {"rows": 18, "companies": 6} for name in classes}
     by_sector = {name: {SECTOR: 3, "Textiles $": 2, "unknown": 1} for name in classes}
@@ -199,6 +254,14 @@ class _Page(HTMLParser):
         self.links += [named["href"]] if "href" in named else []
         self.ids |= {named["id"]} if "id" in named else set()
         assert not any(name.startswith("on") for name in named)
+
+
+def _undrawn(out: Path) -> str:
+    """The page of a run without its pictures, which take most of the time."""
+    run = read_run(out)
+    pictures = {one.name: Shown(one.title, absent="not drawn") for one in PICTURES}
+    tables = {one.name: Listed(one.title, one.build(run)) for one in TABLES}
+    return page(run, pictures, tables)
 
 
 def _page(out: Path) -> str:
@@ -368,8 +431,7 @@ def test_a_clean_leak_audit_is_listed_without_a_box(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_warning_is_not_repeated_among_the_notices(tmp_path: Path) -> None:
     out = make_run(tmp_path / "run", notices=["another notice", WARNING])
-    write_report(out)
-    notices = _page(out).split("<h3>Notices</h3>")[1]
+    notices = _undrawn(out).split("<h3>Notices</h3>")[1]
     assert "another notice" in notices
     assert "tells the classes apart" not in notices.split("</ul>")[0]
 
@@ -379,6 +441,184 @@ def test_the_notes_warn_of_optimism_where_a_best_row_was_picked(folder: Path) ->
     board = pd.read_csv(folder / "leaderboard.csv").head(1)
     board.to_csv(folder / "leaderboard.csv", index=False)
     assert "optimistic" not in " ".join(words.leaderboard_notes(read_run(folder)))
+
+
+# ---- rows beside the learners
+
+
+def test_a_row_without_a_selector_is_read_as_it_was_before_the_guard(folder: Path) -> None:
+    assert "'-" in (folder / "leaderboard.csv").read_text(encoding="utf-8")
+    run = read_run(folder)
+    assert run.cells[1] == ("stack", "none")
+    value = run.leaderboard["macro_f1"].iloc[1]
+    assert run.estimate(("stack", "none"), "macro_f1").value == pytest.approx(value)
+
+
+def test_a_row_without_a_selector_stands_in_every_place(rendered: Path) -> None:
+    board = _section(_page(rendered), "leaderboard")
+    assert re.search(r"stack<small>ensemble of the learners</small>", board)
+    companies = (rendered / "tables" / "table7_companies.md").read_text(encoding="utf-8")
+    assert "| stack |" in companies.splitlines()[4]
+    picture = next(picture for picture in PICTURES if picture.name == "leaderboard")
+    with style.drawn_in(style.LIGHT):
+        axes = picture.draw(read_run(rendered), style.LIGHT).axes[0]
+    dots = {marks.get_label(): np.asarray(marks.get_offsets()) for marks in axes.collections}
+    # The only row of its learner stands in the middle of its line, the second.
+    assert dots["no learner"][:, 1].tolist() == [1.0]
+    assert sum(len(dots[name]) for name in ("all", "kbest", "no learner")) == len(CELLS)
+    assert axes.get_yticklabels()[1].get_text() == "Stacking"
+
+
+def test_the_page_is_of_the_best_learner_where_an_ensemble_ranks_first(tmp_path: Path) -> None:
+    out = make_run(tmp_path / "run", first=0)
+    board = pd.read_csv(out / "leaderboard.csv")
+    board["params"] = [f'{{"row": {at}}}' for at in range(len(board))]
+    board.to_csv(out / "leaderboard.csv", index=False)
+    run, page = read_run(out), _undrawn(out)
+    assert run.cells[0] == ("stack", "none")
+    assert run.best_row == 1
+    assert "Ranked above the best learner: Stacking." in page
+    marked = re.findall(r'<tr class="first"><td class=" n">(\d+)</td>', page)
+    assert marked == ["2"]
+    assert "<dt>Best parameters</dt><dd>{&#34;row&#34;: 1}</dd>" in page
+
+
+def test_without_an_ensemble_above_it_nothing_is_said_of_one(rendered: Path) -> None:
+    assert "Ranked above" not in _page(rendered)
+
+
+# ---- what is said of the best model beyond its figures
+
+
+def _section(page: str, name: str) -> str:
+    return page.split(f'<section id="{name}">')[1].split("</section>")[0]
+
+
+def _grid(run: Run, name: str) -> list[list[str]]:
+    grid = next(table for table in TABLES if table.name == name).build(run)
+    return [[cell.text for cell in row] for row in grid.rows]
+
+
+def test_models_tied_with_the_best_are_marked(rendered: Path) -> None:
+    run = read_run(rendered)
+    verdicts = {(row[1], row[2]): row[4] for row in _grid(run, "table5_leaderboard")}
+    others = [cell for cell in CELLS if cell != run.best]
+    assert verdicts[run.best] == "best"
+    assert [verdicts[cell] for cell in others] == ["ahead", "tied", "tied", "behind"]
+    board = _section(_page(rendered), "leaderboard")
+    assert '<th scope="col">Against best</th>' in board
+    assert board.count('<td class="">tied</td>') == 2
+    assert "2 other models are tied with it, 1 is ahead (of 4)." in _page(rendered)
+
+
+def test_models_ahead_on_the_test_rows_are_named_only_where_folds_ranked(folder: Path) -> None:
+    assert "Ahead on the test rows" not in " ".join(words.leaderboard_notes(read_run(folder)))
+    board = pd.read_csv(folder / "leaderboard.csv")
+    write_csv(board.assign(cv_macro_f1=0.5), folder / "leaderboard.csv")
+    run = read_run(folder)
+    ahead = "/".join(next(cell for cell, said in run.verdicts.items() if said == "ahead"))
+    assert f"Ahead on the test rows: {ahead}." in " ".join(words.leaderboard_notes(run))
+
+
+def test_the_page_says_whether_probabilities_can_be_relied_on(rendered: Path) -> None:
+    section = _section(_page(rendered), "probabilities")
+    assert "Do the probabilities" not in section  # drawn, not written
+    assert section.count("<figure>") == 1
+    assert "all classes are made equally frequent" in section
+    assert "left out" not in section
+    found = re.findall(r'class="strong n">([\d.]+)<small>(\w[\w ]+)</small>', section)
+    assert found == [("0.250", "better"), ("0.300", "the same"), ("0.150", "worse")]
+
+
+def test_a_promise_that_was_not_kept_is_named(rendered: Path) -> None:
+    run = read_run(rendered)
+    # bankrupt: interval 0.25 to 0.75, below 0.9; the others' intervals hold it.
+    assert words.coverage_notes(run)[0].startswith("Not kept on the test rows: bankrupt.")
+    assert _grid(run, "coverage")[0][:2] == ["bankrupt", "50\N{NO-BREAK SPACE}%"]
+    told = run.assessed.coverage
+    assert told is not None
+    fine = replace(run, assessed=replace(run.assessed, coverage=told.assign(high=0.95)))
+    assert "Not kept" not in " ".join(words.coverage_notes(fine))
+
+
+def test_under_a_split_by_time_nothing_is_promised(folder: Path) -> None:
+    run = read_run(folder)
+    late = replace(run, facts={**run.facts, "protocol": "time"})
+    assert not any("Later years" in note for note in words.coverage_notes(run))
+    assert any("Later years" in note for note in words.coverage_notes(late))
+
+
+def test_costs_in_words(rendered: Path) -> None:
+    run = read_run(rendered)
+    rows = _grid(run, "costs")
+    blank = "\N{NO-BREAK SPACE}"
+    assert rows[0] == ["1 false alarm", f"50{blank}%", "4", "3", "15", "1", "nothing"]
+    assert rows[1] == ["10 false alarms", f"9{blank}%", "20", "15", "3", "5", f"75{blank}%"]
+    assert rows[2][-1] == "–"
+    section = _section(_page(rendered), "probabilities").replace(blank, " ")
+    assert (
+        "If a missed bankrupt row costs as much as 10 false alarms, raise the alarm from a"
+        " calibrated probability of 9 %. Of 54 test rows that flags 20: it finds 15 of 18 bankrupt,"
+        " and 5 alarms are false. It costs 75 % less than without a model."
+    ) in section
+    assert words.saved({"saving": -0.25}).startswith("It saves nothing")
+    assert words.saved({"saving": float("nan")}) == "Without a model it would cost nothing."
+
+
+def _reliability_marks(run: Run) -> list[int]:
+    picture = next(picture for picture in PICTURES if picture.name == "reliability")
+    with style.drawn_in(style.LIGHT):
+        figure = picture.draw(run, style.LIGHT)
+    return [sum(isinstance(c, PathCollection) for c in axes.collections) for axes in figure.axes]
+
+
+def test_reliability_is_drawn_as_given_and_calibrated(folder: Path) -> None:
+    assert _reliability_marks(read_run(folder)) == [2, 2, 2]
+    (folder / "reliability.csv").unlink()
+    assert _reliability_marks(read_run(folder)) == [1, 1, 1]
+
+
+def test_bins_without_a_file_are_of_the_probabilities_as_given(folder: Path) -> None:
+    """By hand: 18 of 54 rows are of each class; their mean probability is that of the column."""
+    (folder / "reliability.csv").unlink()
+    run = read_run(folder)
+    for name in CLASSES:
+        bins = run.bins[run.bins["class"] == name]
+        assert (bins["observed"] * bins["rows"]).sum() == pytest.approx(18)
+        mean = (bins["predicted"] * bins["rows"]).sum() / 54
+        assert mean == pytest.approx(run.predictions[f"proba_{name}"].mean())
+    assert set(run.bins["kind"]) == {"as_given"}
+
+
+def test_an_older_run_without_an_assessment_still_renders(tmp_path: Path) -> None:
+    out = make_run(tmp_path / "run", assessed=False)
+    (out / "tables").mkdir()
+    (out / "tables" / "costs.md").write_text("of an earlier run", encoding="utf-8")
+    write_report(out)
+    page = _page(out)
+    assert "no quality.csv" in _reason(page, "Probabilities as given and calibrated")
+    assert "no coverage.csv" in _reason(page, "Prediction sets: which classes cannot be ruled out")
+    assert "no costs.csv" in _reason(page, "When to raise the alarm")
+    assert not (out / "tables" / "costs.md").exists()
+    assert "tied" not in page
+    assert "Against best" not in page
+    assert "no calibrated ones were made" in _section(page, "probabilities")
+    assert _section(page, "probabilities").count("<figure>") == 1
+
+
+def test_classes_that_look_like_numbers_or_like_nothing_stay_text(tmp_path: Path) -> None:
+    out = make_run(tmp_path / "run", classes=("1", "NA", "-x"), companies=None)
+    run = read_run(out)
+    assert run.assessed.coverage is not None
+    assert list(run.assessed.coverage["class"]) == ["1", "NA", "-x", "all"]
+    assert _reliability_marks(run) == [2, 2, 2]
+    assert '<span class="tag">-x</span>' in _section(_undrawn(out), "probabilities")
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def _damage(name: str, change: Callable[[Path], object]) -> Any:
@@ -400,6 +640,15 @@ def _damage(name: str, change: Callable[[Path], object]) -> Any:
         _damage("audit.json", lambda path: path.write_text('{"rows": [1]}')),
         _damage("audit.json", lambda path: path.write_text("[]")),
         _damage("panel_summary.json", lambda path: path.write_text('{"classes": {"a": 1}}')),
+        _damage("comparison.csv", lambda path: path.write_text("name\n")),
+        _damage("comparison.csv", lambda path: _edit(path, "lr/kbest", "lr/other")),
+        _damage("comparison.csv", lambda path: _edit(path, "tied", "equal")),
+        _damage("quality.csv", lambda path: path.write_text("figure,as_given,calibrated\n")),
+        _damage("quality.csv", lambda path: _edit(path, "0.25", "much")),
+        _damage("reliability.csv", lambda path: _edit(path, "calibrated", "as_given")),
+        _damage("reliability.csv", lambda path: path.write_bytes(b"\xff\xfe\x00")),
+        _damage("coverage.csv", lambda path: _edit(path, "healthy", "hale")),
+        _damage("costs.csv", lambda path: _edit(path, "threshold", "level")),
     ],
 )
 def test_a_folder_that_is_no_run_is_refused_in_one_line(
@@ -463,7 +712,7 @@ def test_per_class_figures_follow_from_the_confusion_matrix(folder: Path) -> Non
 def test_the_leaderboard_has_every_metric_of_the_table(folder: Path) -> None:
     run = read_run(folder)
     table = next(table for table in TABLES if table.name == "table5_leaderboard").build(run)
-    assert len(table.columns) == 6 + len(list(columns(run.classes, 0)))
+    assert len(table.columns) == 7 + len(list(columns(run.classes, 0)))
     assert [len(row) for row in table.rows] == [len(table.columns)] * len(CELLS)
 
 

@@ -1,0 +1,313 @@
+"""Where tasks run: processes of this machine, or a Dask cluster.
+
+A task is a function and its arguments. Results depend on neither the engine nor the number of
+processes: each task runs on one thread with its own fixed random state, and a Dask worker whose
+code or libraries differ from this machine's refuses it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import platform
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from warehouse.errors import InputError
+
+LOCAL = "local"
+SCHEMES = {"dask": "tcp", "dask+tls": "tls"}  # of --engine, and of Dask's own addresses
+INSTALL = "install the extra `dask`: pip install '.[dask]'"
+RESUME = "what is done is kept: go on with --resume"
+CONNECT = 10  # seconds to find a scheduler
+LOOK = 5  # seconds without a result after which workers are counted
+PATIENCE = 600  # seconds without any worker after which a run gives up
+LARGEST = "100GB"  # below this Dask does not warn that the data it is sent is large
+LIBRARIES = (
+    "catboost",
+    "imbalanced-learn",
+    "lightgbm",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "xgboost",
+)
+
+Task = tuple[Callable[..., Any], tuple[Any, ...]]
+
+_one_at_a_time = threading.Lock()
+
+
+class Engine(Protocol):
+    """Runs tasks."""
+
+    def share(self, value: Any) -> Any:
+        """Send a large argument once; what comes back stands for it among a task's arguments."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
+        """Yield (position of the task, its result) as they are done."""
+
+
+class Local:
+    """Processes of this machine; this one alone where `jobs` is 1."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    def share(self, value: Any) -> Any:
+        """Nothing to send: joblib maps large arrays into its processes."""
+        return value
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
+        """Yield results as they are done."""
+        workers = Parallel(
+            n_jobs=max(1, min(self.jobs, len(tasks))),
+            return_as="generator_unordered",
+            pre_dispatch="2*n_jobs",
+        )
+        yield from workers(delayed(_numbered)(at, *task) for at, task in enumerate(tasks))
+
+
+class Dask:
+    """Workers of a Dask cluster; one lost in mid-run costs its tasks' time alone.
+
+    What is shared lies in the scheduler's graph, as the result of a task that returns it: where
+    all workers that hold it die, the scheduler sends it again.
+    """
+
+    def __init__(self, client: Any, name: str) -> None:
+        self.client = client
+        self.name = name
+
+    def share(self, value: Any) -> Any:
+        """Send the value to the scheduler; workers take it from there or from one another."""
+        import dask
+
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGEST}):
+            return self.client.submit(_same, value, pure=False)
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
+        """Yield results as they are done; the first task has priority.
+
+        Raises:
+            InputError: the scheduler is gone, there are no workers for long, a task killed
+                several, or one of them is not like this machine.
+        """
+        here = environment()
+        waiting = {
+            self.client.submit(_checked, here, work, *arguments, pure=False, priority=-at): at
+            for at, (work, arguments) in enumerate(tasks)
+        }
+        try:
+            while waiting:
+                for future in self._done(list(waiting)):
+                    yield waiting.pop(future), self._result(future)
+        finally:
+            with suppress(Exception):  # where the scheduler is gone there is nothing to cancel
+                self.client.cancel(list(waiting))
+
+    def check_workers(self) -> None:
+        """Look at the workers there are; those that come later refuse what they cannot do.
+
+        Raises:
+            InputError: one lacks the project, has other versions, or runs several tasks in one
+                process at a time.
+        """
+        for worker, threads in self._workers().items():
+            if threads > 1:
+                raise InputError(
+                    f"--engine {self.name}: the worker {worker} has {threads} threads, and fits"
+                    f" need a process each; start it with: dask worker --nworkers {threads}"
+                    " --nthreads 1"
+                )
+        answers = self.client.run(environment, on_error="return")
+        for worker, found in answers.items():
+            if not isinstance(found, dict):
+                raise self._unfit(f"the worker {worker}: {type(found).__name__}: {found}")
+            if reason := _other(environment(), found):
+                raise self._unfit(f"the worker {worker} has {reason}")
+
+    def _unfit(self, reason: str) -> InputError:
+        return InputError(
+            f"--engine {self.name}: {reason[:300]}; the scheduler and all workers need this"
+            " project and its libraries in the same versions"
+        )
+
+    def _done(self, waiting: list[Any]) -> set[Any]:
+        """Wait for the next that are done, whether well or not."""
+        dask = _distributed()
+        alone_since = None
+        while True:
+            with suppress(TimeoutError):
+                try:
+                    with self.client.as_current():
+                        return set(
+                            dask.wait(waiting, timeout=LOOK, return_when="FIRST_COMPLETED").done
+                        )
+                except dask.CancelledError:
+                    raise self._gone() from None
+            alone_since = None if self._workers() else self._alone(alone_since)
+
+    def _workers(self) -> dict[str, int]:
+        """Threads of each worker that the scheduler knows."""
+        try:
+            return dict(self.client.nthreads())
+        except (OSError, RuntimeError, TimeoutError):
+            raise self._gone() from None
+
+    def _alone(self, since: float | None) -> float:
+        """Say once that there are no workers; give up after a time."""
+        now = time.monotonic()
+        if since is None:
+            command = f"dask worker {self.client.scheduler.address} --nthreads 1"
+            print(
+                f"--engine {self.name}: no worker is there; waiting {PATIENCE // 60} minutes for"
+                f" one; start it with: {command}",
+                file=sys.stderr,
+            )
+            return now
+        if now - since > PATIENCE:
+            raise InputError(f"--engine {self.name}: no worker came; {RESUME}")
+        return since
+
+    def _gone(self) -> InputError:
+        return InputError(f"--engine {self.name}: the scheduler is gone; {RESUME}")
+
+    def _result(self, future: Any) -> Any:
+        """What a task returned; tasks return their own failures, so an error is the cluster's."""
+        dask = _distributed()
+        try:
+            return future.result(timeout=PATIENCE)
+        except dask.KilledWorker as error:
+            raise InputError(
+                f"--engine {self.name}: one task ended several workers, the last at"
+                f" {error.last_worker.address}: most often they lack memory (--memory-limit of"
+                f" dask worker); {RESUME}"
+            ) from None
+        except (dask.CancelledError, OSError, TimeoutError):
+            raise self._gone() from None
+        except Exception as error:
+            raise self._unfit(f"{type(error).__name__}: {error}") from None
+
+
+def _numbered(at: int, work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[int, Any]:
+    with threadpool_limits(1):
+        return at, work(*arguments)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _checked(here: dict[str, str], work: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a task on a worker, unless the worker is another environment than the sender's.
+
+    One at a time, as the limit of threads is one of the whole process.
+    """
+    if reason := _other(here, environment()):
+        raise RuntimeError(f"the worker at {platform.node()} has {reason}")
+    with _one_at_a_time, threadpool_limits(1):
+        return work(*arguments)
+
+
+def _other(here: dict[str, str], there: dict[str, str]) -> str:
+    """The first thing that differs, which makes results depend on who computes them."""
+    apart = (name for name in here if here[name] != there.get(name))
+    return next((f"{name} {there.get(name)}, not {here[name]}" for name in apart), "")
+
+
+@cache
+def environment() -> dict[str, str]:
+    """Versions of what decides results: Python, libraries, and a hash of this package's code."""
+    code = sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(path.read_text(encoding="utf-8").encode())  # whatever the line endings
+    return {
+        "code": code.hexdigest()[:12],
+        "Python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        **{name: version(name) for name in LIBRARIES},
+    }
+
+
+def _distributed() -> Any:
+    """Dask's package, an optional one; its log is quiet, as what matters is said here."""
+    found = importlib.import_module("distributed")
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    return found
+
+
+def _address(name: str) -> str | None:
+    """The address as Dask writes it, or None where it is none."""
+    scheme, _, place = name.partition("://")
+    host, _, port = place.rpartition(":")
+    return f"{SCHEMES[scheme]}://{place}" if scheme in SCHEMES and host and _is_port(port) else None
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and int(text) < 2**16
+
+
+def check_engine(name: str) -> None:
+    """Raise InputError unless the name is `local` or dask://HOST:PORT."""
+    if name != LOCAL and _address(name) is None:
+        raise InputError(f"--engine {name}: expected local or dask://HOST:PORT")
+
+
+@contextmanager
+def open_engine(name: str, jobs: int) -> Iterator[Engine]:
+    """Give the engine of that name.
+
+    Raises:
+        InputError: no such engine, Dask is not installed, no cluster answers there, or its workers
+            run several threads.
+    """
+    address = _address(name)
+    if name == LOCAL or address is None:
+        check_engine(name)
+        yield Local(jobs)
+        return
+    try:
+        distributed = _distributed()
+    except ImportError:
+        raise InputError(f"--engine {name}: {INSTALL}") from None
+    with _connected(distributed, name, address) as client:
+        engine = Dask(client, name)
+        engine.check_workers()
+        yield engine
+
+
+def _connected(distributed: Any, name: str, address: str) -> Any:
+    try:
+        _listen(address)
+        return distributed.Client(address, timeout=CONNECT, set_as_default=False)
+    except Exception as error:  # of whatever kind: Dask names none
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"--engine {name}: no Dask scheduler answers there ({reason}); start one with:"
+            " dask scheduler"
+        ) from None
+
+
+def _listen(address: str) -> None:
+    """Raise OSError unless something is there and, as a scheduler does, speaks first.
+
+    Dask itself would try again where it is refused, and wait for ever where nothing is said.
+    """
+    scheme, _, place = address.partition("://")
+    host, _, port = place.rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT) as found:
+        if scheme == SCHEMES["dask"] and not found.recv(1):
+            raise ConnectionError("it hangs up")
