@@ -27,6 +27,8 @@ from features.ratios import RATIOS, ratios_sql
 from warehouse import store
 from warehouse.importers import import_files
 
+pytestmark = pytest.mark.slow
+
 CODES = [ratio.code for ratio in RATIOS]
 # What a period of other months changes in a ratio, sorted by hand: a flow over a stock grows with
 # the period, a stock over a flow shrinks; flow over flow and stock over stock stay.
@@ -91,7 +93,6 @@ def history(tmp_path_factory: pytest.TempPathFactory, worked: dict[str, dict[str
     return folder / "w.duckdb"
 
 
-@pytest.mark.slow
 def test_as_of_gives_figures_events_and_lists_until_that_day(
     history: Path, tmp_path: Path, process: Command
 ) -> None:
@@ -333,7 +334,6 @@ def test_every_value_of_a_label_option_can_be_given(option: Option, value: objec
     assert type(given[option.name]) is type(value)
 
 
-@pytest.mark.slow
 def test_every_label_option_reaches_the_rule_and_trend_adds_trends(
     history: Path, tmp_path: Path, cli: Command
 ) -> None:
@@ -480,7 +480,6 @@ def test_bad_values_are_refused(arguments: tuple[str, str], cli: Command, tmp_pa
 # --- in parts ----------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_companies_in_parts_of_three_give_the_same_panel(
     history: Path, tmp_path: Path, cli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

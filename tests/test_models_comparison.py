@@ -66,6 +66,7 @@ def test_verdicts() -> None:
     assert (found["p_holm"] >= found["p"]).all()
 
 
+@pytest.mark.slow
 def test_interval_is_that_of_a_bootstrap_written_otherwise() -> None:
     y, probas = models(rows=200)
     groups = np.array([f"c{i // 4}" for i in range(200)])

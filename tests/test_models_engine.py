@@ -185,6 +185,7 @@ def assert_same_board(one: pd.DataFrame, other: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(one.drop(columns=TIMED), other.drop(columns=TIMED))
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_same_leaderboard(two: Cluster) -> None:
     here = run(made_up_panel(), plan("local"))
     there = run(made_up_panel(), plan(two.engine))

@@ -30,6 +30,7 @@ def quick(jobs: int = 1, protocol: str = "company", grid: str = "quick"):
     )
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_board_whatever_the_jobs() -> None:
     one, again, two = quick(), quick(), quick(jobs=2)
     for other in (again, two):

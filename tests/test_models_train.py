@@ -70,6 +70,7 @@ def sectorless() -> pd.DataFrame:
 MISSING = "the pattern of missing values alone tells the classes apart"
 
 
+@pytest.mark.slow
 def test_audit_and_relative_features_stand_in_every_output(tmp_path: Path) -> None:
     result = train(tmp_path, "--sector-relative", "--learners", "lr", frame=sectorless())
     assert result.exit_code == 0, result.output

@@ -32,6 +32,8 @@ from warehouse import store
 from warehouse.errors import InputError
 from warehouse.fusion import KNOWN_ERRORS
 
+pytestmark = pytest.mark.slow
+
 CODES = [ratio.code for ratio in RATIOS]
 BANNER = "SIMULATED companies: these figures say nothing about any real company."
 SOURCE = "<img src=x onerror=alert(1)>"
@@ -177,7 +179,6 @@ def test_every_section_has_a_table_or_says_that_there_is_nothing(simulated: Repo
     assert list(simulated.page.sections) == [title for title in titles if title not in without]
 
 
-@pytest.mark.slow
 def test_simulated_companies_are_called_so_everywhere(simulated: Report, small: Report) -> None:
     assert f"**{BANNER}**" in simulated.text
     assert simulated.page.title.startswith("SIMULATED")
@@ -573,7 +574,6 @@ def test_pictures_fetch_nothing_and_name_no_path(small: Report) -> None:
     assert str(small.out.parent) not in small.text + small.page.page
 
 
-@pytest.mark.slow
 def test_the_same_warehouse_gives_the_same_bytes_in_one_thread_and_in_many(
     small: Report, tmp_path: Path
 ) -> None:
@@ -592,7 +592,6 @@ def test_the_same_warehouse_gives_the_same_bytes_in_one_thread_and_in_many(
 # --- what there is nothing of, and wrong use ---------------------------------------------------
 
 
-@pytest.mark.slow
 def test_where_no_company_failed_matching_and_audit_say_so_in_a_line(
     tmp_path: Path, worked: dict[str, dict[str, float]]
 ) -> None:
@@ -670,7 +669,6 @@ def test_a_file_in_the_place_of_the_folder_is_one_line(tmp_path: Path, small: Re
 # --- all of the demo universe, and real companies ----------------------------------------------
 
 
-@pytest.mark.slow
 def test_the_command_on_the_demo_universe(tmp_path: Path, process: Command) -> None:
     out = tmp_path / "report"
     ran = process("-m", "reports", "--data", out, "--demo", "--years", "2016-2020")
@@ -682,7 +680,6 @@ def test_the_command_on_the_demo_universe(tmp_path: Path, process: Command) -> N
     assert set(years) == {"2016", "2017", "2018", "2019", "2020"}
 
 
-@pytest.mark.slow
 def test_real_companies(shared: Path, tmp_path: Path) -> None:
     india = shared / "data/india"
     files = [india / name for name in ("companies.csv", "events.csv", "statements.parquet")]

@@ -368,6 +368,7 @@ def test_a_panel_stands_in_for_the_summary(folder: Path) -> None:
     assert picture.draw(read_run(folder, panel), style.LIGHT).axes
 
 
+@pytest.mark.slow
 def test_gains_are_left_out_without_a_boosting_model(folder: Path) -> None:
     header = "feature,gain,share,learner,selector\n"
     (folder / "importance.csv").write_text(header, encoding="utf-8")
@@ -421,6 +422,7 @@ def test_a_run_without_a_leak_audit_says_so(tmp_path: Path) -> None:
     assert not (out / "tables" / "leak_audit.md").exists()
 
 
+@pytest.mark.slow
 def test_a_clean_leak_audit_is_listed_without_a_box(tmp_path: Path) -> None:
     out = make_run(tmp_path / "run", audit=replace(AUDIT, warnings=()))
     write_report(out)
@@ -444,14 +446,6 @@ def test_the_notes_warn_of_optimism_where_a_best_row_was_picked(folder: Path) ->
 
 
 # ---- rows beside the learners
-
-
-def test_a_row_without_a_selector_is_read_as_it_was_before_the_guard(folder: Path) -> None:
-    assert "'-" in (folder / "leaderboard.csv").read_text(encoding="utf-8")
-    run = read_run(folder)
-    assert run.cells[1] == ("stack", "none")
-    value = run.leaderboard["macro_f1"].iloc[1]
-    assert run.estimate(("stack", "none"), "macro_f1").value == pytest.approx(value)
 
 
 def test_a_row_without_a_selector_stands_in_every_place(rendered: Path) -> None:
@@ -590,6 +584,7 @@ def test_bins_without_a_file_are_of_the_probabilities_as_given(folder: Path) -> 
     assert set(run.bins["kind"]) == {"as_given"}
 
 
+@pytest.mark.slow
 def test_an_older_run_without_an_assessment_still_renders(tmp_path: Path) -> None:
     out = make_run(tmp_path / "run", assessed=False)
     (out / "tables").mkdir()
@@ -662,6 +657,7 @@ def test_a_folder_that_is_no_run_is_refused_in_one_line(
     assert not (folder / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_the_command_renders_and_refuses(folder: Path, cli: Command, tmp_path: Path) -> None:
     assert cli("reports", "--run", folder).code == 0
     assert (folder / "report.html").is_file()

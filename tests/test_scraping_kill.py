@@ -17,6 +17,8 @@ from replica import Replica, replica
 from warehouse import exports, store
 from warehouse.store import one_row
 
+pytestmark = pytest.mark.slow
+
 SOURCES = (
     "ibbi_announcements", "nse_indices", "nse_listings", "bse_scrips", "worldbank",
     "ibbi_processes", "moneycontrol_codes", "nse_results", "moneycontrol_pages", "nse_xbrl",
@@ -62,7 +64,6 @@ def fingerprint(data: Path) -> str:
         return store.fingerprint(connection)
 
 
-@pytest.mark.slow
 def test_kills_leave_the_warehouse_of_an_undisturbed_run(site: Replica, tmp_path: Path) -> None:
     """Up to five kills in a row, at random moments, then a run to its end."""
     began = time.monotonic()
@@ -86,7 +87,6 @@ def test_kills_leave_the_warehouse_of_an_undisturbed_run(site: Replica, tmp_path
         assert fingerprint(data) == expected, out
 
 
-@pytest.mark.slow
 def test_a_replay_gives_the_same_warehouse_and_asks_no_one(site: Replica, tmp_path: Path) -> None:
     data = tmp_path / "data"
     to_its_end(site, data)

@@ -24,10 +24,11 @@ from warehouse import opening, store
 from warehouse.errors import InputError
 from warehouse.importers import import_files
 
+pytestmark = pytest.mark.slow
+
 fcntl = pytest.importorskip("fcntl", reason="needs SIGKILL and the locks of POSIX")
 resource = pytest.importorskip("resource", reason="needs SIGKILL and the locks of POSIX")
 
-SLOW = pytest.mark.slow
 PATIENCE = 100  # seconds that a command waits for a held warehouse: the machine may be busy
 ITEMS = ("cash", "sales", "total_assets", "inventories", "net_profit")
 HOLD = """
@@ -274,7 +275,6 @@ def wait_until_held(db: Path) -> None:
     raise AssertionError("nobody came to hold the file")
 
 
-@pytest.mark.slow
 def test_readers_beside_an_import(
     old: Path, files: dict[str, Path], tmp_path: Path, cli: Command
 ) -> None:
@@ -290,7 +290,6 @@ def test_readers_beside_an_import(
     assert "statements rows" in ended(panel).err
 
 
-@pytest.mark.slow
 def test_an_import_waits_for_a_long_read(old: Path, files: dict[str, Path]) -> None:
     with held(old, "read") as reader:
         assert reader.stdin is not None
@@ -309,7 +308,6 @@ def test_an_import_waits_for_a_long_read(old: Path, files: dict[str, Path]) -> N
     assert cells(old) == 5_000
 
 
-@pytest.mark.slow
 def test_two_imports_at_once_are_both_loaded(
     files: dict[str, Path], tmp_path: Path, old: Path
 ) -> None:
@@ -496,7 +494,7 @@ def no_larger_than(size: int) -> Callable[[], None]:
 
 @pytest.mark.parametrize(
     ("size", "code"),
-    [pytest.param(0, 2, marks=SLOW), (100_000, 2), pytest.param(1_000_000, 0, marks=SLOW)],
+    [(0, 2), (100_000, 2), (1_000_000, 0)],
 )
 def test_import_that_may_write_no_more(
     size: int, code: int, old: Path, files: dict[str, Path], cli: Command
@@ -521,7 +519,6 @@ def whole(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-@pytest.mark.slow
 def test_export_on_a_full_disk_leaves_whole_files(
     disk: Path, old: Path, files: dict[str, Path], cli: Command
 ) -> None:
@@ -539,7 +536,7 @@ def test_export_on_a_full_disk_leaves_whole_files(
     assert after["statements.parquet"] != before["statements.parquet"]
 
 
-@pytest.mark.parametrize("name", ["panel.parquet", pytest.param("panel.csv", marks=SLOW)])
+@pytest.mark.parametrize("name", ["panel.parquet", "panel.csv"])
 def test_panel_on_a_full_disk_leaves_the_old_one(name: str, disk: Path, cli: Command) -> None:
     out = disk / name
     out.write_text("the panel of yesterday")
@@ -550,7 +547,6 @@ def test_panel_on_a_full_disk_leaves_the_old_one(name: str, disk: Path, cli: Com
     assert out.read_text() == "the panel of yesterday"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", [["warehouse", "export"], ["features", "--out"]])
 def test_output_that_may_write_no_more(command: list[str], old: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "x"
@@ -619,7 +615,7 @@ def moments(parts: int, seed: int) -> list[float]:
     return [(part + rng.random()) / parts for part in range(parts)]
 
 
-OFTEN = pytest.mark.parametrize("often", [pytest.param(12, marks=SLOW)])
+OFTEN = pytest.mark.parametrize("often", [12])
 
 
 @OFTEN
@@ -739,7 +735,6 @@ def test_a_file_of_which_the_making_was_cut_short(
     assert old.stat().st_size == written
 
 
-@pytest.mark.slow
 def test_an_import_killed_at_any_moment_leaves_all_or_nothing(
     tmp_path: Path, made: Path, files: dict[str, Path]
 ) -> None:
