@@ -371,7 +371,8 @@ def show(result: RunResult, out: Path, top: int, audit: Audit | None) -> None:
         title=f"{kind}, protocol {result.plan.protocol.name}, {len(result.split.test)} test rows"
     )
     focus = result.panel.classes[result.panel.focus]
-    shown = (f"pr_auc_{focus}" if name == "pr_auc_bankrupt" else name for name in SHOWN)
+    headings = {"pr_auc_bankrupt": f"pr_auc_{focus}", "balanced_accuracy": "balanced"}
+    shown = (headings.get(name, name) for name in SHOWN)
     tuned = CV in result.leaderboard.columns
     folds = ("folds",) if tuned else ()
     for name in ("#", "learner", "selector", "features", *folds, *shown, "fit s"):

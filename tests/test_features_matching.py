@@ -31,6 +31,8 @@ from features.matching import (
 )
 from warehouse.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 Pair = tuple[str, str]
 Cost = dict[Pair, float]  # of a pair that may be made: |log difference|

@@ -32,6 +32,8 @@ from replica_pages import SITES
 from replica_statements import STATEMENTS
 from replica_world import Company, isin_of
 
+pytestmark = pytest.mark.slow
+
 REPO = Path(__file__).resolve().parents[1]
 BSE_HEADERS = {"Referer": "https://www.bseindia.com/", "Origin": "https://www.bseindia.com"}
 SCRIPS = "/BseIndiaAPI/api/ListofScripData/w?Group=&Scripcode=&industry=&segment=Equity&status="

@@ -13,6 +13,8 @@ from conftest import REPO, Command, contents, loaded, write_csv, year_rows
 
 from warehouse import store
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = ("import", "check", "info", "init", "export")
 
 
@@ -258,7 +260,6 @@ def load_and_die(db: Path, file: Path, at: int) -> subprocess.CompletedProcess[s
     )  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_killed_load_leaves_the_old_state(tmp_path: Path, cli: Command) -> None:
     rows = [

@@ -23,6 +23,8 @@ from warehouse.__main__ import main
 from warehouse.dictionary import EXPORTED, Column, Exported
 from warehouse.exports import FORMULA_PREFIXES, csv_safe, without_guard, write_table
 
+pytestmark = pytest.mark.slow
+
 NAMES = (*(table.name for table in EXPORTED), "panel")
 FORMATS = ("parquet", "csv")
 FILES = {f"{name}.{kind}" for name in NAMES for kind in FORMATS}

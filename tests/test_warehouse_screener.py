@@ -16,6 +16,8 @@ from warehouse.errors import InputError
 from warehouse.importers import import_files
 from warehouse.screener import slug
 
+pytestmark = pytest.mark.slow
+
 Figures = Mapping[str, Sequence[object]]
 # Label: row of the sheet.
 PROFIT_LOSS = {
