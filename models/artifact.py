@@ -243,12 +243,10 @@ def library_versions() -> dict[str, str]:
 
 
 def _facts(result: RunResult) -> dict[str, Any]:
-    panel, best, board = result.panel, result.best, result.leaderboard
-    mine = (board["learner"] == best.learner) & (board["selector"] == best.selector)
-    row = board[mine].iloc[0]
+    panel, best = result.panel, result.best
     metrics = {
         str(name): float(value)
-        for name, value in row.items()
+        for name, value in result.best_row.items()
         if name not in ("rank", "learner", "selector", "protocol", "params", "resampling")
     }
     return {

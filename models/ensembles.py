@@ -16,13 +16,13 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models.metrics import METRICS, measure
+from models.metrics import measure, metric_named
 from models.panel import Floats, Ints
 from warehouse.errors import InputError
 
 LEAST = 1e-3  # least probability whose logarithm is taken: a member's zero is no certainty
 SHRINK = 0.01  # C of the stack's logistic regression: the logarithms of members are much alike
-_MACRO_F1 = next(metric for metric in METRICS if metric.name == "macro_f1")
+_MACRO_F1 = metric_named("macro_f1")
 
 
 class Member(Protocol):

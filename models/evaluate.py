@@ -68,6 +68,13 @@ class RunResult:
     assessment: Assessment
 
     @property
+    def best_row(self) -> pd.Series:
+        """The row of the best model in the leaderboard: not the first where an extra row leads."""
+        board = self.leaderboard
+        mine = (board["learner"] == self.best.learner) & (board["selector"] == self.best.selector)
+        return board[mine].iloc[0]
+
+    @property
     def selected(self) -> list[str]:
         """Features that the best model uses."""
         mask = self.pipeline.named_steps["select"].mask_

@@ -26,10 +26,10 @@ def fit_plain(model: Any, X: Floats, y: Ints, stop: Slice | None) -> int | None:
 class Learner:
     """One classifier: how to build and fit it, the paper's values and two grids around them.
 
-    `trees` names the parameter that early stopping chooses: rounds, or epochs; `tuning` makes fits
-    on the tuning folds of `full` cheaper (fewer trees, coarser bins) and leaves the final fit
-    alone; `cost` is a rough relative time of one fit, used to start the long ones first; `save`
-    names the format of the fitted model.
+    `trees` names the parameter that early stopping chooses: rounds, or epochs; `coarse` are the
+    bins of all fits of `full`, fewer than the library's own; `tuning` makes fits on its tuning
+    folds cheaper still (fewer trees) and leaves the final fit alone; `cost` is a rough relative
+    time of one fit, used to start the long ones first; `save` names the format of the fitted model.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Learner:
     full: tuple[Params, ...]
     cost: float
     trees: str | None = None
+    coarse: Params = field(default_factory=dict)
     tuning: Params = field(default_factory=dict)
     fit: Callable[[Any, Floats, Ints, Slice | None], int | None] = field(
         default=fit_plain, repr=False
@@ -49,4 +50,5 @@ class Learner:
 
     def points(self, grid: str) -> tuple[Params, ...]:
         """Parameter points of `paper`, `quick` or `full`."""
-        return {"paper": (self.paper,), "quick": self.quick, "full": self.full}[grid]
+        full = tuple({**params, **self.coarse} for params in self.full)
+        return {"paper": (self.paper,), "quick": self.quick, "full": full}[grid]

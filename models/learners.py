@@ -137,7 +137,7 @@ def _fit_ann(model: Any, X: Floats, y: Ints, stop: Slice | None) -> int | None:
 
 
 def _lr(params: Params, seed: int, device: str) -> Any:
-    return LogisticRegression(random_state=seed, **{"max_iter": 300, **params})
+    return LogisticRegression(solver="newton-cholesky", **params)
 
 
 def _svm(params: Params, seed: int, device: str) -> Any:
@@ -215,7 +215,7 @@ OWN: tuple[Learner, ...] = (
         "Logistic regression",
         _lr,
         paper={"C": 1.0},
-        quick=({"C": 1.0, "max_iter": 100}, {"C": 0.05, "max_iter": 100}),
+        quick=({"C": 1.0}, {"C": 0.05}),
         full=tuple({"C": c} for c in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)),
         cost=0.2,
     ),
@@ -255,7 +255,7 @@ OWN: tuple[Learner, ...] = (
         full=_grid(_GB, *_TREE_CHANGES),
         cost=1.2,
         trees="max_iter",
-        tuning={"max_bins": 63},
+        coarse={"max_bins": 63},
         fit=_fit_hist,
     ),
     Learner(
@@ -267,7 +267,7 @@ OWN: tuple[Learner, ...] = (
         full=_grid(_XGB, *_TREE_CHANGES),
         cost=1.0,
         trees="n_estimators",
-        tuning={"max_bin": 64},
+        coarse={"max_bin": 64},
         fit=_fit_xgboost,
         save="xgboost",
     ),
@@ -280,7 +280,7 @@ OWN: tuple[Learner, ...] = (
         full=_grid(_LGB, *_TREE_CHANGES),
         cost=0.8,
         trees="n_estimators",
-        tuning={"max_bin": 63},
+        coarse={"max_bin": 63},
         fit=_fit_lightgbm,
         save="lightgbm",
     ),
@@ -301,7 +301,7 @@ OWN: tuple[Learner, ...] = (
         ),
         cost=1.1,
         trees="iterations",
-        tuning={"border_count": 32},
+        coarse={"border_count": 32},
         fit=_fit_catboost,
         save="catboost",
     ),

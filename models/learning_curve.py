@@ -9,15 +9,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.calibration import checked_codes, checked_proba
-from models.metrics import METRICS, measure
+from models.metrics import measure, metric_named
 from models.panel import Floats, Ints
 from warehouse.errors import InputError
 
 SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
 COLUMNS = ("share", "repeat", "companies", "rows", "macro_f1", "recall_focus", "log_loss")
-_FIGURES = tuple(
-    next(m for m in METRICS if m.name == name and m.per_class == per_class)
-    for name, per_class in (("macro_f1", False), ("recall", True), ("log_loss", False))
+_FIGURES = (
+    metric_named("macro_f1"),
+    metric_named("recall", per_class=True),
+    metric_named("log_loss"),
 )
 
 

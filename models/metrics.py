@@ -272,3 +272,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("brier", "Brier score, summed over classes", False, True, _brier),
     Metric("ece", "Expected calibration error", False, True, _ece),
 )
+
+
+def metric_named(name: str, per_class: bool = False) -> Metric:
+    """The entry of that name; `recall` and `precision` stand twice, once for single classes."""
+    return next(m for m in METRICS if m.name == name and m.per_class == per_class)

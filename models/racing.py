@@ -10,7 +10,9 @@ import numpy as np
 from models.learner import Params
 from models.panel import Floats
 
-SETTLED = 2  # folds, after which the points left are the shortlist
+SETTLED = 2  # folds, after which a race that starts from a shortlist goes on
+SHORT = 2  # points on a shortlist
+CHEAP = 0.3  # `Learner.cost` up to which nothing is dropped: all points meet all folds
 # After each fold so many points go on, the last of these alone: all points meet the first fold.
 KEEPS: dict[str, tuple[int, ...]] = {"paper": (), "quick": (1,), "full": (3, 2, 1)}
 
@@ -38,11 +40,16 @@ class Try:
 
 @dataclass(frozen=True)
 class Race:
-    """The point that won, its tries fold by fold, and the shortlist that was left."""
+    """The point that won, its tries fold by fold, and the best of those last left together."""
 
     winner: Point
     tries: tuple[Try, ...]
     shortlist: tuple[Point, ...]
+
+
+def keeps_of(grid: str, cost: float) -> tuple[int, ...]:
+    """How many points of a learner go on after each fold; where it ends, all do."""
+    return () if cost <= CHEAP else KEEPS[grid]
 
 
 def race(
@@ -59,7 +66,7 @@ def race(
     Args:
         points: at least one.
         folds: how many there are.
-        keeps: how many points go on after the first fold, the second …; where it ends, all do.
+        keeps: how many points go on after the first fold, the second …, as of `keeps_of`.
         attempt: fits a point on a fold.
     """
     left: list[tuple[Point, list[Try]]] = [(point, []) for point in points]
@@ -70,8 +77,8 @@ def race(
         left = sorted(left, key=lambda one: _demerit(one[1]))
         if fold < len(keeps):
             left = left[: keeps[fold]]
-        if fold < SETTLED:
-            shortlist = tuple(point for point, _ in left)
+        if len(left) >= SHORT:
+            shortlist = tuple(point for point, _ in left[:SHORT])
     winner, tries = left[0]
     return Race(winner, tuple(tries), shortlist)
 

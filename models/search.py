@@ -2,7 +2,7 @@
 
 What cells share is computed once: folds are prepared, columns chosen and classes balanced for all
 learners alike. Under `--grid full` the first selector's cell of a learner meets all points; the
-other selectors' races start where that one stood after its second fold.
+other selectors' races start with the best two of that one, and go on as after its second fold.
 
 Results depend on the seed only, never on the engine or the number of processes: each fit runs on
 one thread with its own fixed random state, and rows come back in table order.
@@ -29,17 +29,17 @@ from models.engine import LOCAL, Engine, Task, environment, open_engine
 from models.kept import Kept
 from models.learner import Learner, Params
 from models.learners import learner_named
-from models.metrics import METRICS, measure
+from models.metrics import measure, metric_named
 from models.panel import Floats, Ints, Panel
 from models.pipeline import RESAMPLINGS, FoldData, Prepared, fold_data, prepare
 from models.protocols import Protocol, Split, early_stop_split
-from models.racing import KEEPS, SETTLED, Point, Race, Try, race
+from models.racing import SETTLED, Point, Race, Try, keeps_of, race
 from models.selectors import Mask
 from warehouse.errors import InputError
 
 FOLDS = {"paper": 0, "quick": 3, "full": 5}
-_MACRO_F1 = next(metric for metric in METRICS if metric.name == "macro_f1")
-_LOG_LOSS = next(metric for metric in METRICS if metric.name == "log_loss")
+_MACRO_F1 = metric_named("macro_f1")
+_LOG_LOSS = metric_named("log_loss")
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ def _cell(
     started = time.perf_counter()
     points = points_of(learner, plan, all(fold.stop is not None for fold in folds[:-1]))
     listed = [points[at] for at in shortlist]
-    keeps = KEEPS[plan.grid][SETTLED:] if listed else KEEPS[plan.grid]
+    keeps = keeps_of(plan.grid, learner.cost)[SETTLED if listed else 0 :]
     raced = _race(learner, listed or points, folds[:-1], plan, keeps)
     params = _with_trees(learner, raced)
     tuned = time.perf_counter()

@@ -63,8 +63,6 @@ def _params(result: RunResult) -> dict[str, str]:
 
 
 def _metrics(result: RunResult) -> dict[str, float]:
-    best, board = result.best, result.leaderboard
-    row = board[(board["learner"] == best.learner) & (board["selector"] == best.selector)]
     names = [name for name, _, _ in columns(result.panel.classes, 0)]
-    values = {name: float(row[name].iloc[0]) for name in names}
+    values = {name: float(result.best_row[name]) for name in names}
     return {name: value for name, value in values.items() if math.isfinite(value)}

@@ -215,7 +215,7 @@ points below. Where a library can stop early, the number of trees is chosen so a
 
 {table}
 
-{"".join(_grids(x.title, x.quick, x.full) for x in LEARNERS)}"""
+{"".join(_grids(x.title, x.quick, x.points("full")) for x in LEARNERS)}"""
 
 
 def _grids(title: str, quick: tuple[Params, ...], full: tuple[Params, ...]) -> str:
