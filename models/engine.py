@@ -52,7 +52,9 @@ _one_at_a_time = threading.Lock()
 
 
 class Engine(Protocol):
-    """Runs tasks."""
+    """Runs tasks; `client` is that of a Dask cluster, None on this machine."""
+
+    client: Any
 
     def share(self, value: Any) -> Any:
         """Send a large argument once; what comes back stands for it among a task's arguments."""
@@ -63,6 +65,8 @@ class Engine(Protocol):
 
 class Local:
     """Processes of this machine; this one alone where `jobs` is 1."""
+
+    client = None
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs

@@ -28,8 +28,9 @@ class Learner:
 
     `trees` names the parameter that early stopping chooses: rounds, or epochs; `coarse` are the
     bins of all fits of `full`, fewer than the library's own; `tuning` makes fits on its tuning
-    folds cheaper still (fewer trees) and leaves the final fit alone; `cost` is a rough relative
-    time of one fit, used to start the long ones first; `save` names the format of the fitted model.
+    folds cheaper still (fewer trees, or columns to split by) and leaves the final fit alone;
+    `cost` is a rough relative time of one fit, used to start the long ones first; `save` names the
+    format of the fitted model.
     """
 
     name: str

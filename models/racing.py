@@ -10,8 +10,7 @@ import numpy as np
 from models.learner import Params
 from models.panel import Floats
 
-SETTLED = 2  # folds, after which a race that starts from a shortlist goes on
-SHORT = 2  # points on a shortlist
+SETTLED = 2  # folds, after which the points left are the shortlist
 CHEAP = 0.3  # `Learner.cost` up to which nothing is dropped: all points meet all folds
 # After each fold so many points go on, the last of these alone: all points meet the first fold.
 KEEPS: dict[str, tuple[int, ...]] = {"paper": (), "quick": (1,), "full": (3, 2, 1)}
@@ -40,7 +39,7 @@ class Try:
 
 @dataclass(frozen=True)
 class Race:
-    """The point that won, its tries fold by fold, and the best of those last left together."""
+    """The point that won, its tries fold by fold, and the shortlist that was left."""
 
     winner: Point
     tries: tuple[Try, ...]
@@ -77,8 +76,8 @@ def race(
         left = sorted(left, key=lambda one: _demerit(one[1]))
         if fold < len(keeps):
             left = left[: keeps[fold]]
-        if len(left) >= SHORT:
-            shortlist = tuple(point for point, _ in left[:SHORT])
+        if fold < SETTLED:
+            shortlist = tuple(point for point, _ in left)
     winner, tries = left[0]
     return Race(winner, tuple(tries), shortlist)
 

@@ -2,7 +2,7 @@
 
 What cells share is computed once: folds are prepared, columns chosen and classes balanced for all
 learners alike. Under `--grid full` the first selector's cell of a learner meets all points; the
-other selectors' races start with the best two of that one, and go on as after its second fold.
+other selectors' races start where that one stood after its second fold.
 
 Results depend on the seed only, never on the engine or the number of processes: each fit runs on
 one thread with its own fixed random state, and rows come back in table order.
@@ -35,6 +35,7 @@ from models.pipeline import RESAMPLINGS, FoldData, Prepared, fold_data, prepare
 from models.protocols import Protocol, Split, early_stop_split
 from models.racing import SETTLED, Point, Race, Try, keeps_of, race
 from models.selectors import Mask
+from models.spread import spread
 from warehouse.errors import InputError
 
 FOLDS = {"paper": 0, "quick": 3, "full": 5}
@@ -198,23 +199,41 @@ def _stage(
     kept: Kept | None,
 ) -> Iterator[Cell]:
     """Yield the cells of these selectors as they are done; `found` has those done before."""
-    shortlists = {cell.learner: cell.shortlist for cell in found.values()}
-    handles = {name: engine.share(folds) for name, folds in data.items()}
-    todo = []
+    todo: list[tuple[Learner, str]] = []
     for learner, name in [(learner, name) for name in data for learner in plan.learners]:
         before = kept.load(learner, name) if kept else None
         if before is None:
-            todo.append((learner, name))
+            todo.append((learner_named(learner), name))
         else:
             yield before
-    todo.sort(key=lambda cell: -learner_named(cell[0]).cost)  # long ones first: no lone straggler
-    tasks: list[Task] = [
-        (run_cell, (learner, name, handles[name], plan, shortlists.get(learner, ())))
-        for learner, name in todo
-    ]
-    for _, cell in engine.run(tasks):
+    for cell in _made(engine, data, todo, found, plan):
         if kept:
             kept.save(cell)
+        yield cell
+
+
+def _made(
+    engine: Engine,
+    data: dict[str, list[FoldData]],
+    todo: list[tuple[Learner, str]],
+    found: dict[tuple[str, str], Cell],
+    plan: Plan,
+) -> Iterator[Cell]:
+    """Yield these cells: those whose fits are for all workers one by one, then the others."""
+    shortlists = {cell.learner: cell.shortlist for cell in found.values()}
+    handles: dict[str, Any] = {}
+    tasks: list[tuple[float, Task]] = []
+    for learner, name in todo:
+        shortlist = shortlists.get(learner.name, ())
+        spreading = spread(learner, engine.client, len(data[name][-1].y))
+        if spreading is not learner:
+            yield run_cell(spreading, name, data[name], plan, shortlist)
+            continue
+        if name not in handles:
+            handles[name] = engine.share(data[name])
+        tasks.append((learner.cost, (run_cell, (learner, name, handles[name], plan, shortlist))))
+    tasks.sort(key=lambda task: -task[0])  # long ones first: no lone straggler
+    for _, cell in engine.run([task for _, task in tasks]):
         yield cell
 
 
@@ -228,7 +247,7 @@ def _twins(masks: dict[str, list[Mask]]) -> dict[str, str]:
 
 
 def run_cell(
-    learner: str,
+    learner: Learner,
     selector: str,
     folds: list[FoldData],
     plan: Plan,
@@ -237,9 +256,9 @@ def run_cell(
     """Tune, fit and score one cell; a failure becomes the cell's `error`, others go on."""
     try:
         with threadpool_limits(1):
-            return _cell(learner_named(learner), selector, folds, plan, shortlist)
+            return _cell(learner, selector, folds, plan, shortlist)
     except Exception as error:
-        return failed_cell(learner, selector, _reason(error))
+        return failed_cell(learner.name, selector, _reason(error))
 
 
 def _cell(
