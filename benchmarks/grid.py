@@ -6,7 +6,7 @@ Both search the same points on the same five folds (companies kept apart) for th
 
 - plain: `GridSearchCV(n_jobs=2)` over one imblearn pipeline per learner and selection, which
   imputes, winsorises, scales, selects and balances anew for every point and fold, fits every point
-  to its end with the library's own number of bins, and refits the best.
+  to its end with the library's own number of bins and all columns, and refits the best.
 - ours: `models.evaluate.run` with `--grid full`: all learners with all five selections.
 
 The plain search is timed on one selection, by default one that costs hardly anything to choose
@@ -99,7 +99,7 @@ def ours_of(result: RunResult, learner: str, selector: str) -> tuple[set[int], F
     entry = learner_named(learner)
 
     def told(params: Params) -> Params:
-        return {k: v for k, v in params.items() if k != entry.trees and k not in entry.coarse}
+        return {k: v for k, v in params.items() if k != entry.trees and k not in entry.lean}
 
     points = {at for at, params in enumerate(entry.full) if told(params) == told(chosen)}
     rows = result.test_predictions.query("learner == @learner and selector == @selector")

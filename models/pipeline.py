@@ -227,25 +227,34 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class FoldData:
-    """What a learner gets: chosen columns, balanced rows to fit on, untouched rows to score."""
+class Balanced:
+    """Rows to fit on with those that SMOTE made up; `given` of them, the first, are real."""
 
     X: Floats
     y: Ints
+    given: int
+
+    def rows(self, resampling: str) -> Slice:
+        """Balanced, or as they are."""
+        if resampling == "smote":
+            return self.X, self.y
+        return self.X[: self.given], self.y[: self.given]
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """What a learner gets: chosen columns, rows to fit on, untouched rows to score.
+
+    A learner that is stopped early fits on `kept` and stops by `stop`; others fit on the `whole`
+    of both.
+    """
+
+    kept: Balanced
+    whole: Balanced
     stop: Slice | None
     score: Slice
     mask: Mask
     notices: tuple[str, ...]
-    given: int
-    """How many of the rows to fit on are no made-up ones; they come first."""
-
-    def training(self, resampling: str) -> Slice:
-        """Rows to fit on, balanced or as they are."""
-        return (
-            (self.X, self.y)
-            if resampling == "smote"
-            else (self.X[: self.given], self.y[: self.given])
-        )
 
 
 def prepare(panel: Panel, fit: Ints, stop: Ints, score: Ints) -> Prepared:
@@ -262,8 +271,14 @@ def prepare(panel: Panel, fit: Ints, stop: Ints, score: Ints) -> Prepared:
 def fold_data(prepared: Prepared, selector: str, seed: int) -> FoldData:
     """Choose columns and balance classes of the fit rows; other rows only lose columns."""
     select = Select(selector, seed).fit(*prepared.fit)
-    balance = Balance(seed)
-    X, y = balance.fit_resample(select.transform(prepared.fit[0]), prepared.fit[1])
+    X, y = select.transform(prepared.fit[0]), prepared.fit[1]
+    kept, notices = _balanced(X, y, seed)
     stop = prepared.stop and (select.transform(prepared.stop[0]), prepared.stop[1])
+    whole = _balanced(np.vstack([X, stop[0]]), np.append(y, stop[1]), seed)[0] if stop else kept
     score = (select.transform(prepared.score[0]), prepared.score[1])
-    return FoldData(X, y, stop, score, select.mask_, balance.notes_, len(prepared.fit[1]))
+    return FoldData(kept, whole, stop, score, select.mask_, notices)
+
+
+def _balanced(X: Floats, y: Ints, seed: int) -> tuple[Balanced, tuple[str, ...]]:
+    balance = Balance(seed)
+    return Balanced(*balance.fit_resample(X, y), len(y)), balance.notes_

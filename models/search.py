@@ -225,7 +225,7 @@ def _made(
     tasks: list[tuple[float, Task]] = []
     for learner, name in todo:
         shortlist = shortlists.get(learner.name, ())
-        spreading = spread(learner, engine.client, len(data[name][-1].y))
+        spreading = spread(learner, engine.client, len(data[name][-1].whole.y))
         if spreading is not learner:
             yield run_cell(spreading, name, data[name], plan, shortlist)
             continue
@@ -277,7 +277,7 @@ def _cell(
     tuned = time.perf_counter()
     final = folds[-1]
     model = learner.build(params, plan.seed, plan.device)
-    learner.fit(model, *final.training(raced.winner.resampling), None)
+    learner.fit(model, *final.whole.rows(raced.winner.resampling), None)
     fitted = time.perf_counter()
     test = _proba(model, final)
     scored = time.perf_counter()
@@ -332,8 +332,9 @@ def _race(
 
 def _attempt(learner: Learner, point: Point, fold: FoldData, plan: Plan) -> Try:
     model = learner.build(point.params, plan.seed, plan.device)
-    X, y = fold.training(point.resampling)
-    trees = learner.fit(model, X, y, fold.stop if learner.trees else None)
+    stop = fold.stop if learner.trees else None
+    X, y = (fold.kept if stop else fold.whole).rows(point.resampling)
+    trees = learner.fit(model, X, y, stop)
     proba, truth = _proba(model, fold), fold.score[1]
     figures = [measure(metric, truth, proba, 0) for metric in (_MACRO_F1, _LOG_LOSS)]
     return Try(proba, trees, *figures)

@@ -39,7 +39,7 @@ def test_shared_pieces_equal_the_plain_pipeline(learner, classes: int) -> None:
 
     fold = fold_data(prepare(panel, split.train, split.train[:0], split.test), "rf", 7)
     model = learner.build(small(learner), 7, "cpu")
-    learner.fit(model, fold.X, fold.y, None)
+    learner.fit(model, fold.kept.X, fold.kept.y, None)
     proba = model.predict_proba(fold.score[0])
     np.testing.assert_array_equal(proba, expected)
     np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
@@ -52,7 +52,7 @@ def test_early_stopping_returns_a_count_of_trees(learner) -> None:
     rows = np.arange(len(panel.y))
     fold = fold_data(prepare(panel, rows[60:], rows[:30], rows[30:60]), "all", 0)
     model = learner.build(learner.quick[0], 0, "cpu")
-    trees = learner.fit(model, fold.X, fold.y, fold.stop)
+    trees = learner.fit(model, fold.kept.X, fold.kept.y, fold.stop)
     assert 1 <= trees < learner.quick[0][learner.trees]
 
 
@@ -134,7 +134,7 @@ def test_statistics_come_from_fit_rows_alone() -> None:
     wild.loc[split.test, "label"] = "healthy"
     calm = fold_data(prepare(panel_from_frame(frame), *args(split)), "rf", 0)
     stormy = fold_data(prepare(panel_from_frame(wild), *args(split)), "rf", 0)
-    np.testing.assert_array_equal(calm.X, stormy.X)
+    np.testing.assert_array_equal(calm.kept.X, stormy.kept.X)
     np.testing.assert_array_equal(calm.mask, stormy.mask)
     # The same with everything fitted on all rows, test included, does move.
     rows = np.arange(len(frame))
@@ -178,14 +178,28 @@ def test_scored_rows_are_the_original_ones() -> None:
     for fit, score in protocol_named("company").folds(panel, split.train, 3, 0):
         prepared = prepare(panel, fit, fit[:0], score)
         fold = fold_data(prepared, "all", 0)
-        assert len(fold.X) > len(fit)
-        assert np.bincount(fold.y).tolist() == [np.bincount(panel.y[fit]).max()] * 3
+        assert len(fold.kept.X) > len(fit)
+        assert np.bincount(fold.kept.y).tolist() == [np.bincount(panel.y[fit]).max()] * 3
         np.testing.assert_array_equal(fold.score[0], prepared.score[0])
         np.testing.assert_array_equal(fold.score[1], panel.y[score])
-        made = fold.X[len(fit) :]
+        made = fold.kept.X[len(fit) :]
         assert not pd.DataFrame(fold.score[0]).merge(pd.DataFrame(made)).size
         seen.extend(score)
     assert sorted(seen) == sorted(split.train)
+
+
+def test_rows_to_stop_by_are_fitted_on_where_nothing_is_stopped() -> None:
+    panel = made_up_panel()
+    rows = np.arange(len(panel.y))
+    fold = fold_data(prepare(panel, rows[120:], rows[:30], rows[30:120]), "rf", 0)
+    assert (fold.kept.given, fold.whole.given) == (len(rows) - 120, len(rows) - 90)
+    np.testing.assert_array_equal(fold.whole.X[fold.kept.given : fold.whole.given], fold.stop[0])
+    np.testing.assert_array_equal(fold.whole.rows("none")[1], panel.y[np.r_[120 : len(rows), :30]])
+    counts = np.bincount(fold.whole.rows("smote")[1])
+    assert counts.tolist() == [np.bincount(fold.whole.rows("none")[1]).max()] * 3
+    whole = fold_data(prepare(panel, rows[90:], rows[:0], rows[:90]), "all", 0)
+    assert whole.stop is None
+    assert whole.whole is whole.kept
 
 
 def test_smote_before_the_split_would_flatter() -> None:
@@ -201,7 +215,7 @@ def test_smote_before_the_split_would_flatter() -> None:
 
     split = protocol_named("company").split(panel, 0)
     fold = fold_data(prepare(panel, *args(split)), "all", 0)
-    model = learner.build({"n_neighbors": 3}, 0, "cpu").fit(fold.X, fold.y)
+    model = learner.build({"n_neighbors": 3}, 0, "cpu").fit(fold.kept.X, fold.kept.y)
     figures = measure_all(fold.score[1], model.predict_proba(fold.score[0]), panel.classes, 0)
     assert flattered > figures["macro_f1"] + 0.1
 

@@ -161,7 +161,7 @@ def test_planted_leak_in_test_rows_moves_nothing_that_training_rows_get() -> Non
             np.testing.assert_array_equal(one, other)
     args = (split.train, split.train[:0], split.test)
     one, other = (fold_data(prepare(p, *args), "rf", 0) for p in (panel, wild_panel))
-    np.testing.assert_array_equal(one.X, other.X)
+    np.testing.assert_array_equal(one.kept.X, other.kept.X)
     # The same with every row in view does move: the test can see a leak.
     leaked = [
         SectorRelative(p.relative_at).fit(p.X.to_numpy()).transform(p.X.to_numpy()[split.train])
@@ -181,7 +181,7 @@ def test_shared_pieces_equal_the_plain_pipeline(learner: str) -> None:
     plain.fit(values[split.train], panel.y[split.train])
     fold = fold_data(prepare(panel, split.train, split.train[:0], split.test), "rf", 7)
     model = found.build(small(found), 7, "cpu")
-    found.fit(model, fold.X, fold.y, None)
+    found.fit(model, fold.kept.X, fold.kept.y, None)
     expected = plain.predict_proba(values[split.test])
     np.testing.assert_array_equal(model.predict_proba(fold.score[0]), expected)
     assert len(fold.mask) == len(panel.features) == 14
