@@ -12,12 +12,15 @@ share, and so all rounds are fitted there, and the best number of them is looked
 from __future__ import annotations
 
 import importlib
+import logging
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import lightgbm
 import numpy as np
 from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
@@ -27,6 +30,7 @@ from models.learners import PATIENCE
 from models.panel import Floats, Ints
 
 ROWS = 500_000
+LOOK = 1  # seconds between two looks at the workers of a fit
 TRIES = 3  # of a fit that a lost worker takes down
 STEP = 5  # rounds between two looks at LightGBM's loss
 
@@ -51,14 +55,35 @@ def _with_those_left(
     fit: SpreadFit, client: Any, model: Any, X: Floats, y: Ints, stop: Slice | None
 ) -> int | None:
     """Fit; where a worker is lost, once more on those left."""
-    for _ in range(TRIES - 1):
+    for last in (*[False] * (TRIES - 1), True):
         workers = set(client.nthreads())
-        try:
-            return fit(client, model, X, y, stop)
-        except Exception:
-            if workers <= set(client.nthreads()):
+        with ThreadPoolExecutor(1) as pool:
+            task = pool.submit(_current, client, fit, client, model, X, y, stop)
+            try:
+                while not wait([task], LOOK).done:
+                    if not workers <= set(client.nthreads()):
+                        _give_up(client)
+            except BaseException:  # Ctrl-C as well: the pool waits for the fit to end
+                _give_up(client)
                 raise
-    return fit(client, model, X, y, stop)
+        error = task.exception()
+        if error is None:
+            return task.result()
+        if last or workers <= set(client.nthreads()):
+            raise error
+    raise AssertionError  # the last try has returned or raised
+
+
+def _current(client: Any, fit: Callable[..., int | None], *arguments: Any) -> int | None:
+    with client.as_current():
+        return fit(*arguments)
+
+
+def _give_up(client: Any) -> None:
+    """Cancel what waits: shares of a fit that a lost worker should have done wait for ever."""
+    distributed = importlib.import_module("distributed")
+    waiting = [key for key, state in client.futures.items() if state.status == "pending"]
+    client.cancel([distributed.Future(key, client) for key in waiting], force=True)
 
 
 def _fit_xgboost(client: Any, model: Any, X: Floats, y: Ints, stop: Slice | None) -> int | None:
@@ -77,8 +102,11 @@ def _fit_xgboost(client: Any, model: Any, X: Floats, y: Ints, stop: Slice | None
 def _fit_lightgbm(client: Any, model: Any, X: Floats, y: Ints, stop: Slice | None) -> int | None:
     dask = importlib.import_module("lightgbm.dask")
     made = dask.DaskLGBMClassifier(**{**model.get_params(), "client": client})
+    quiet = logging.getLogger("lightgbm")
+    quiet.setLevel(logging.ERROR)
+    lightgbm.register_logger(quiet)  # it would print of ports and of parameters that it sets itself
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of parameters that it sets itself
+        warnings.simplefilter("ignore")
         made.fit(_shares(client, X), _shares(client, y))
     vars(model).update(vars(made.to_local()))
     if stop is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
-from test_models_engine import Cluster, cluster
+from test_models_engine import Cluster, cluster, wait_for
 from test_models_panel import made_up_panel
 
 import models.spread
@@ -21,7 +22,7 @@ from models.evaluate import make_plan, run
 from models.learner import Learner
 from models.learners import learner_named
 from models.panel import Floats, Ints
-from models.spread import ROWS, _with_those_left, spread
+from models.spread import ROWS, _shares, _with_those_left, spread
 
 BOTH = ("xgboost", "lightgbm")
 POINTS: dict[str, dict[str, Any]] = {
@@ -56,7 +57,7 @@ def test_only_large_fits_of_two_learners_are_spread() -> None:
 
 
 def test_a_fit_that_fails_by_itself_is_not_tried_again() -> None:
-    client = SimpleNamespace(nthreads=lambda: {"tcp://here": 1})
+    client = SimpleNamespace(nthreads=lambda: {"tcp://here": 1}, as_current=nullcontext)
     tries = []
 
     def fit(*_: Any) -> None:
@@ -69,7 +70,7 @@ def test_a_fit_that_fails_by_itself_is_not_tried_again() -> None:
 
 
 def fitted(learner: Learner, classes: int, stop: bool) -> tuple[int | None, Floats, float]:
-    X, y = rows(4_000, classes, 0)
+    X, y = rows(20_000, classes, 0)
     slice_, (score, truth) = rows(1_000, classes, 1), rows(2_000, classes, 2)
     model = learner.build(POINTS[learner.name], 0, "cpu")
     trees = learner.fit(model, X, y, slice_ if stop else None)
@@ -88,8 +89,6 @@ def test_a_spread_fit_is_that_of_one_process_within_noise(
     here = fitted(learner, classes, stop)
     with open_engine(two.engine, 1) as engine:
         there = fitted(spread(learner, engine.client, ROWS), classes, stop)
-        shares = {worker for held in engine.client.who_has().values() for worker in held}
-        assert len(shares) == 2, "each worker holds some of the rows"
     assert (here[0] is None) == (there[0] is None) == (not stop)
     if stop:
         assert 1 <= there[0] <= 60
@@ -97,6 +96,15 @@ def test_a_spread_fit_is_that_of_one_process_within_noise(
     assert there[1].sum(axis=1) == pytest.approx(np.ones(2_000), abs=1e-6)
     assert there[2] == pytest.approx(here[2], rel=0.03)
     assert np.abs(there[1] - here[1]).mean() < 0.03
+
+
+@pytest.mark.slow
+def test_each_worker_holds_a_share_of_the_rows(two: Cluster) -> None:
+    with open_engine(two.engine, 1) as engine, engine.client.as_current():
+        shares = _shares(engine.client, np.arange(10.0).reshape(5, 2))
+        wait_for(lambda: all(engine.client.has_what().values()))
+        assert [len(held) for held in engine.client.has_what().values()] == [1, 1]
+        assert shares.compute().tolist() == np.arange(10.0).reshape(5, 2).tolist()
 
 
 @pytest.mark.slow
