@@ -254,6 +254,30 @@ def _leaderboard_dots(run: Run, theme: Theme) -> Figure:
     return _finish(figure, run, theme, "Macro-F1 of each learner", under)
 
 
+def _learning_curve(run: Run, theme: Theme) -> Figure:
+    table = run.assessed.learning_curve
+    if table is None:
+        raise AbsentError("the run was made without --learning-curve")
+    figure = style.canvas(3.6)
+    axes = figure.subplots()
+    means = table.groupby("share", sort=True)[["companies", "macro_f1", "recall_focus"]].mean()
+    lines = (("macro_f1", "macro-F1", "o"), ("recall_focus", f"recall of {run.focus}", "D"))
+    for turn, (name, title, mark) in enumerate(lines):
+        ink = theme.others[turn]
+        axes.scatter(table["companies"], table[name], s=14, color=ink, marker=mark, alpha=0.45)
+        axes.plot(means["companies"], means[name], color=ink, marker=mark, label=title)
+    axes.set_xlim(left=0)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("training companies" if run.unit == "companies" else "training rows")
+    style.only_grid(axes, "y")
+    axes.legend(loc="lower right", bbox_to_anchor=(1.02, 1), ncols=2)
+    under = (
+        f"{words.cell_title(run.best)}, fitted on part of the training companies: the same test rows"
+        " each time. Lines: means; a line that still rises says more companies would help."
+    )
+    return _finish(figure, run, theme, "What more companies would bring", under)
+
+
 PICTURES: tuple[Picture, ...] = (
     Picture("fig3_sectors_healthy", "Fig. 3", "Sectors of healthy companies", _healthy_sectors),
     Picture("fig4_sectors_bankrupt", "Fig. 4", "Sectors of bankrupt companies", _bankrupt_sectors),
@@ -262,4 +286,5 @@ PICTURES: tuple[Picture, ...] = (
     Picture("leaderboard", "", "Leaderboard with intervals", _leaderboard_dots),
     Picture("confusion", "", "Confusion matrix of the best model", _confusion),
     Picture("reliability", "", "Reliability of the probabilities", _reliability),
+    Picture("learning_curve", "", "Learning curve of the best model", _learning_curve),
 )

@@ -35,6 +35,7 @@ ASSESSED: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("comparison", ("name", "verdict"), ("difference", "low", "high")),
     ("quality", ("figure",), ("as_given", "calibrated")),
     ("reliability", ("class", "kind"), ("predicted", "observed", "rows", "low", "high")),
+    ("learning_curve", (), ("share", "companies", "macro_f1", "recall_focus")),
     (
         "coverage",
         ("class",),
@@ -103,6 +104,7 @@ class Assessed:
     reliability: pd.DataFrame | None = None
     coverage: pd.DataFrame | None = None
     costs: pd.DataFrame | None = None
+    learning_curve: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)

@@ -136,8 +136,7 @@ def test_a_worker_lost_in_a_spread_fit_leaves_it_to_the_others(tmp_path: Path, n
             assert isinstance(engine, Dask)
 
             def kill() -> None:
-                while not any(engine.client.processing().values()):
-                    time.sleep(0.05)
+                wait_for(lambda: any(engine.client.processing().values()))
                 time.sleep(1)
                 found.kill(1)
 

@@ -171,6 +171,12 @@ def _write_assessment(
         "saving": [-0.25, 0.75, float("nan")],
     }  # fmt: skip
     write_csv(pd.DataFrame(costs), out / "costs.csv")
+    curve = {
+        "share": [0.5, 0.5, 1.0], "repeat": [0, 1, 0], "companies": [9, 9, 18],
+        "rows": [27, 27, 54], "macro_f1": [0.4, 0.5, 0.6], "recall_focus": [0.2, 0.4, 0.5],
+        "log_loss": [0.9, 0.8, 0.7],
+    }  # fmt: skip
+    write_csv(pd.DataFrame(curve), out / "learning_curve.csv")
 
 
 def _json(path: Path, value: object) -> None:
@@ -584,6 +590,21 @@ def test_bins_without_a_file_are_of_the_probabilities_as_given(folder: Path) -> 
     assert set(run.bins["kind"]) == {"as_given"}
 
 
+def test_the_learning_curve_is_drawn_where_there_is_one(folder: Path) -> None:
+    """By hand: of two fits on 9 companies the mean, and the one on 18."""
+    picture = next(picture for picture in PICTURES if picture.name == "learning_curve")
+    with style.drawn_in(style.LIGHT):
+        lines = picture.draw(read_run(folder), style.LIGHT).axes[0].get_lines()
+    assert [line.get_xdata().tolist() for line in lines] == [[9, 18], [9, 18]]
+    assert [line.get_ydata().tolist() for line in lines] == [
+        pytest.approx([0.45, 0.6]),
+        pytest.approx([0.3, 0.5]),
+    ]
+    assert "Learning curve" in _undrawn(folder)
+    (folder / "learning_curve.csv").unlink()
+    assert "Learning curve" not in _undrawn(folder)
+
+
 @pytest.mark.slow
 def test_an_older_run_without_an_assessment_still_renders(tmp_path: Path) -> None:
     out = make_run(tmp_path / "run", assessed=False)
@@ -644,6 +665,7 @@ def _damage(name: str, change: Callable[[Path], object]) -> Any:
         _damage("reliability.csv", lambda path: path.write_bytes(b"\xff\xfe\x00")),
         _damage("coverage.csv", lambda path: _edit(path, "healthy", "hale")),
         _damage("costs.csv", lambda path: _edit(path, "threshold", "level")),
+        _damage("learning_curve.csv", lambda path: _edit(path, "0.4", "low")),
     ],
 )
 def test_a_folder_that_is_no_run_is_refused_in_one_line(
