@@ -14,8 +14,8 @@ from models.panel import Floats
 class Cell:
     """One learner with one selector: chosen point, probabilities on folds and test rows.
 
-    `shortlist` has the numbers of the points that outlived the second fold. `error` is the reason
-    where the cell failed, and then all else is empty.
+    `shortlist` has the numbers of the best two points of its race. `error` is the reason where the
+    cell failed, and then all else is empty.
     """
 
     learner: str

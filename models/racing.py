@@ -1,4 +1,9 @@
-"""Racing: poor parameter points are dropped early, by one rule for all learners."""
+"""Racing: poor parameter points are dropped early.
+
+A point far behind the best is dropped after any fold. Of learners whose rounds are stopped early
+only the best few go on after each fold as well: stopping evens their points out, which then differ
+by less than folds do. Points of other learners are apart by more, and meet all folds.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +15,9 @@ import numpy as np
 from models.learner import Params
 from models.panel import Floats
 
-SETTLED = 2  # folds, after which the points left are the shortlist
-CHEAP = 0.3  # `Learner.cost` up to which nothing is dropped: all points meet all folds
-# After each fold so many points go on, the last of these alone: all points meet the first fold.
+SHORT = 2  # points that the races of other selections start with
+BEHIND = 0.1  # of macro-F1, mean of the folds done, below the best: dropped
+# After each fold so many points of learners with rounds go on, the last of these alone.
 KEEPS: dict[str, tuple[int, ...]] = {"paper": (), "quick": (1,), "full": (3, 2, 1)}
 
 
@@ -39,16 +44,24 @@ class Try:
 
 @dataclass(frozen=True)
 class Race:
-    """The point that won, its tries fold by fold, and the shortlist that was left."""
+    """The point that won, its tries fold by fold, and the best of those last left together."""
 
     winner: Point
     tries: tuple[Try, ...]
     shortlist: tuple[Point, ...]
 
 
-def keeps_of(grid: str, cost: float) -> tuple[int, ...]:
-    """How many points of a learner go on after each fold; where it ends, all do."""
-    return () if cost <= CHEAP else KEEPS[grid]
+def keeps_of(grid: str, rounds: bool, listed: bool) -> tuple[int, ...]:
+    """How many points go on after each fold; where it ends, all do.
+
+    Args:
+        grid: its name.
+        rounds: whether fits of the learner are stopped early.
+        listed: whether the race starts with the shortlist of another, and so where that had it.
+    """
+    if not rounds:
+        return ()
+    return tuple(count for count in KEEPS[grid] if not listed or count < SHORT)
 
 
 def race(
@@ -57,7 +70,7 @@ def race(
     keeps: Sequence[int],
     attempt: Callable[[Point, int], Try],
 ) -> Race:
-    """Try points fold by fold and keep the best so far; the one left runs all folds.
+    """Try points fold by fold and keep the best so far; what is left runs all folds.
 
     Points are ordered by mean macro-F1 over the folds done, then by lower mean log loss, then as
     given. Without folds the first point wins.
@@ -74,10 +87,12 @@ def race(
         for point, tries in left:
             tries.append(attempt(point, fold))
         left = sorted(left, key=lambda one: _demerit(one[1]))
+        best = _demerit(left[0][1])[0]
+        left = [one for one in left if _demerit(one[1])[0] <= best + BEHIND]
         if fold < len(keeps):
             left = left[: keeps[fold]]
-        if fold < SETTLED:
-            shortlist = tuple(point for point, _ in left)
+        if len(left) >= SHORT:
+            shortlist = tuple(point for point, _ in left[:SHORT])
     winner, tries = left[0]
     return Race(winner, tuple(tries), shortlist)
 

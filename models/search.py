@@ -2,7 +2,7 @@
 
 What cells share is computed once: folds are prepared, columns chosen and classes balanced for all
 learners alike. Under `--grid full` the first selector's cell of a learner meets all points; the
-other selectors' races start where that one stood after its second fold.
+other selectors' races start with the best two of that one.
 
 Results depend on the seed only, never on the engine or the number of processes: each fit runs on
 one thread with its own fixed random state, and rows come back in table order.
@@ -33,7 +33,7 @@ from models.metrics import measure, metric_named
 from models.panel import Floats, Ints, Panel
 from models.pipeline import RESAMPLINGS, FoldData, Prepared, fold_data, prepare
 from models.protocols import Protocol, Split, early_stop_split
-from models.racing import SETTLED, Point, Race, Try, keeps_of, race
+from models.racing import Point, Race, Try, keeps_of, race
 from models.selectors import Mask
 from models.spread import spread
 from warehouse.errors import InputError
@@ -271,7 +271,7 @@ def _cell(
     started = time.perf_counter()
     points = points_of(learner, plan, all(fold.stop is not None for fold in folds[:-1]))
     listed = [points[at] for at in shortlist]
-    keeps = keeps_of(plan.grid, learner.cost)[SETTLED if listed else 0 :]
+    keeps = keeps_of(plan.grid, learner.trees is not None, bool(listed))
     raced = _race(learner, listed or points, folds[:-1], plan, keeps)
     params = _with_trees(learner, raced)
     tuned = time.perf_counter()
