@@ -3,11 +3,12 @@
     python benchmarks/automl.py [--panel FILE] [--grid full] [--rivals a,b] [--envs DIR]
 
 Test companies are those of `--protocol company`; nobody sees them. Ours runs first, all learners
-with all selections, and each rival then gets as many seconds as ours took on the same two cores.
-Rivals tune by company too, where they can: FLAML on five folds of companies, AutoGluon
-`medium_quality` on a fifth of the companies, `good_quality` bagged over five folds of companies;
-LazyPredict has no time limit and chooses by a fifth of the companies. Each is installed into an
-environment of its own under --envs. Without --panel the companies are simulated.
+with all selections, SMOTE or none as the tuning folds prefer, and each rival then gets as many
+seconds as ours took on the same two cores. Rivals tune by company too, where they can: FLAML on
+five folds of companies, AutoGluon `medium_quality` on a fifth of the companies, `good_quality`
+bagged over five folds of companies; LazyPredict has no time limit and chooses by a fifth of the
+companies. Each is installed into an environment of its own under --envs. Without --panel the
+companies are simulated.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from models.extras import ENSEMBLES  # noqa: E402
 from models.learners import DEFAULT_LEARNERS  # noqa: E402
 from models.metrics import measure_all  # noqa: E402
 from models.panel import Floats, Panel  # noqa: E402
+from models.pipeline import RESAMPLINGS  # noqa: E402
 from models.selectors import DEFAULT_SELECTORS  # noqa: E402
 
 FLAML = ("flaml[automl]==2.7.0",)
@@ -120,7 +122,7 @@ def table(panel: Panel, result: RunResult, entries: list[Entry]) -> None:
         y, {one.title: one.proba for one in entries}, panel.classes, groups, SEED, entries[0].title
     ).set_index("name")
     print(
-        f"\n{'':44s}{'seconds':>8s}{'accuracy':>9s}{'macro-F1':>9s}{'AUC':>7s}{'log-loss':>9s}"
+        f"\n{'':50s}{'seconds':>8s}{'accuracy':>9s}{'macro-F1':>9s}{'AUC':>7s}{'log-loss':>9s}"
         f"{'recall ' + focus:>16s}  macro-F1 beside the first"
     )
     for one in entries:
@@ -128,7 +130,7 @@ def table(panel: Panel, result: RunResult, entries: list[Entry]) -> None:
         line = against.loc[one.title]
         beside = f"{line['low']:+.3f} to {line['high']:+.3f}, {line['verdict']}"
         print(
-            f"{one.title:44s}{one.seconds:8.0f}{found['accuracy']:9.3f}{found['macro_f1']:9.3f}"
+            f"{one.title:50s}{one.seconds:8.0f}{found['accuracy']:9.3f}{found['macro_f1']:9.3f}"
             f"{found['roc_auc_ovr']:7.3f}{found['log_loss']:9.3f}{found[f'recall_{focus}']:16.3f}"
             f"  {beside if one is not entries[0] else ''}".rstrip(),
             flush=True,
@@ -147,7 +149,13 @@ def main() -> None:
     pythons = {one: environment(chosen.envs, RIVALS[one][1]) for one in rivals}
     panel = read(chosen.panel)
     plan = make_plan(
-        "company", (*DEFAULT_LEARNERS, *ENSEMBLES), DEFAULT_SELECTORS, chosen.grid, SEED, 2
+        "company",
+        (*DEFAULT_LEARNERS, *ENSEMBLES),
+        DEFAULT_SELECTORS,
+        chosen.grid,
+        SEED,
+        2,
+        resamplings=RESAMPLINGS,
     )
     began = time.perf_counter()
     result = run(panel, plan)
@@ -157,7 +165,7 @@ def main() -> None:
     print(
         f"{platform.machine()}, {os.cpu_count()} cores; {said}: {len(train):,} training and"
         f" {len(test):,} test rows × {len(panel.features)}, no company in both; {seconds:.0f} s"
-        f" each (ours: --grid {chosen.grid})",
+        f" each (ours: --grid {chosen.grid} --resampling {','.join(RESAMPLINGS)})",
         flush=True,
     )
     entries = own(panel, result, seconds)
