@@ -81,7 +81,7 @@ def table7(result: RunResult) -> None:
     latest = best.sort_values(when).drop_duplicates([key, "truth"], keep="last")
     shown = latest.groupby("truth").head(COMPANIES // 3).sort_values(["truth", key])
     print(f"\nTable 7: what learners say of companies, protocol {result.plan.protocol.name}")
-    print(f"{key:16s}{when:>12s}  {'truth':12s}" + "".join(f"{name:14s}" for name in names))
+    print(f"{key:16s}{when:>12s}  {'truth':12s}" + "".join(f"{name:17s}" for name in names))
     boards = best_rows(result)
     for row in shown.itertuples():
         said = ""
@@ -92,7 +92,7 @@ def table7(result: RunResult) -> None:
                 & (found[key] == getattr(row, key))
                 & (found[when] == getattr(row, when))
             ].iloc[0]
-            said += f"{mine['prediction'][:9]} {mine['proba_' + mine['prediction']]:.2f}".ljust(14)
+            said += f"{mine['prediction']} {mine['proba_' + mine['prediction']]:.2f}".ljust(17)
         print(f"{getattr(row, key):16s}{getattr(row, when)!s:>12s}  {row.truth:12s}{said}".rstrip())
 
 

@@ -38,7 +38,7 @@ FIGURES = ("accuracy", "macro_f1", "roc_auc_ovr", "log_loss")
 
 
 def line(title: str, seconds: str, figures: list[str]) -> None:
-    print(f"  {title:50s}{seconds:>8s}" + "".join(f"{one:>10s}" for one in figures), flush=True)
+    print(f"  {title:68s}{seconds:>8s}" + "".join(f"{one:>10s}" for one in figures), flush=True)
 
 
 def published(name: str) -> None:
