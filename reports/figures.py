@@ -272,8 +272,8 @@ def _learning_curve(run: Run, theme: Theme) -> Figure:
     style.only_grid(axes, "y")
     axes.legend(loc="lower right", bbox_to_anchor=(1.02, 1), ncols=2)
     under = (
-        f"{words.cell_title(run.best)}, fitted on parts of the training companies, same test rows"
-        " each time. Lines: means. Where they still rise, more companies would help."
+        f"{words.cell_title(run.best)}, the same test rows each time; lines: means."
+        " While they rise, more companies help."
     )
     return _finish(figure, run, theme, "What more companies would bring", under)
 
