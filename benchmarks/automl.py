@@ -40,9 +40,9 @@ from models.panel import Floats, Panel  # noqa: E402
 from models.pipeline import RESAMPLINGS  # noqa: E402
 from models.selectors import DEFAULT_SELECTORS  # noqa: E402
 
-FLAML = ("flaml[automl]==2.7.0",)
-AUTOGLUON = ("autogluon.tabular[lightgbm,xgboost,catboost]==1.6.3",)
-LAZYPREDICT = ("lazypredict==0.3.0",)
+FLAML = "flaml[automl]==2.7.0"
+AUTOGLUON = "autogluon.tabular[lightgbm,xgboost,catboost]==1.6.3"
+LAZYPREDICT = "lazypredict==0.3.0"
 RIVALS = {
     "flaml": ("FLAML 2.7.0, for macro-F1", FLAML),
     "flaml-log-loss": ("FLAML 2.7.0, for log-loss", FLAML),
@@ -62,17 +62,17 @@ class Entry:
     proba: Floats
 
 
-def environment(folder: Path, packages: tuple[str, ...]) -> Path:
-    """The Python of an environment with these packages, made where it is not there."""
-    home = folder / packages[0].split("=")[0].split("[")[0]
+def environment(folder: Path, package: str) -> Path:
+    """The Python of an environment with this package, made where it is not there."""
+    home = folder / package.split("=")[0].split("[")[0]
     python = home / "bin" / "python"
     done = home / "done"
-    if not done.exists() or done.read_text() != packages[0]:
-        print(f"installing {packages[0]}", file=sys.stderr)
+    if not done.exists() or done.read_text() != package:
+        print(f"installing {package}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, *packages], check=True)
-        done.write_text(packages[0])
+        subprocess.run([*pip, package], check=True)
+        done.write_text(package)
     return python
 
 

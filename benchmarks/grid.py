@@ -11,11 +11,11 @@ Both search the same points on the same five folds (companies kept apart) for th
 
 The plain search is timed on one selection, by default one that costs hardly anything to choose
 columns by, and taken times five; what choosing them by the other four costs more, anew for every
-fit, is timed once and added in a second figure. "lost" is what our
-short cuts cost the choice: macro-F1, mean of the plain search's own folds, of its best point less
-that of the point which ours chose. "test" is macro-F1 of what each chose and fitted, on companies
-that neither has seen, with the interval of the difference (companies drawn anew).
-Without --panel the companies are simulated (`features.demo`).
+fit, is timed once and added in a second figure. "lost" is what our short cuts cost the choice:
+macro-F1, mean of the plain search's own folds, of its best point less that of the point which ours
+chose. "test" is macro-F1 of what each chose and fitted, on companies that neither has seen, with
+the interval of the difference (companies drawn anew). Without --panel the companies are simulated
+(`features.demo`).
 """
 
 from __future__ import annotations

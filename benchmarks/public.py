@@ -23,6 +23,7 @@ sys.path.insert(0, str(REPO))
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 from models.evaluate import RunResult, make_plan, run  # noqa: E402
+from models.extras import NO_SELECTOR, TITLES  # noqa: E402
 from models.learners import DEFAULT_LEARNERS  # noqa: E402
 from models.panel import read_panel  # noqa: E402
 from models.selectors import DEFAULT_SELECTORS  # noqa: E402
@@ -53,9 +54,8 @@ def ours(result: RunResult, protocol: str, seconds: float) -> None:
     board = result.leaderboard
     focus = f"recall_{result.panel.classes[result.panel.focus]}"
     for row in (result.best_row, board[board["learner"] == "soft-vote"].iloc[0]):
-        name = (
-            "soft vote" if row["learner"] == "soft-vote" else f"{row['learner']}/{row['selector']}"
-        )
+        alone = row["selector"] == NO_SELECTOR
+        name = TITLES[row["learner"]].lower() if alone else f"{row['learner']}/{row['selector']}"
         figures = [f"{row[key]:.3f}" for key in (*FIGURES, focus)]
         line(f"{protocol}: ours, {name}", f"{seconds:.0f}", figures)
 

@@ -48,7 +48,7 @@ def replaced(page: str, command: str, output: str) -> str:
 
 
 def main() -> None:
-    if len(sys.argv) < 2 or "-" in sys.argv[1][:1]:
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         raise SystemExit(__doc__)
     script, *arguments = sys.argv[1:]
     output = run(script, arguments)
