@@ -116,6 +116,22 @@ LEFT JOIN (
 """
 
 
+def years_sql() -> str:
+    """Query with one row per company and fiscal year of `yearly`: its items and whose it is."""
+    return """
+SELECT y.*, c.company_name, c.sector, k.is_financial, coalesce(f.failed_checks, 0) AS failed_checks
+FROM yearly y
+LEFT JOIN company c USING (company_id)
+LEFT JOIN company_kind('yearly') k USING (company_id)
+LEFT JOIN (
+    SELECT company_id, fiscal_year_end, basis, count(*) AS failed_checks
+    FROM check_failure WHERE severity = 'error'
+    GROUP BY company_id, fiscal_year_end, basis
+) f ON f.company_id = y.company_id AND f.fiscal_year_end = y.fiscal_year_end
+    AND f.basis = y.basis
+"""
+
+
 def materialise(connection: duckdb.DuckDBPyConnection, flows: str = "reported") -> None:
     """Put the view `statements`, which pivots every cell, into the temporary table `yearly`."""
     rows = "FROM statements" if flows == "reported" else _annual_sql()

@@ -189,6 +189,11 @@ def score_inputs(score: Score) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def logarithms(score: Score) -> tuple[str, ...]:
+    """Items whose logarithm a score takes."""
+    return tuple(item for term in score.terms for item in _LOGARITHM.findall(term.numerator))
+
+
 def zone(score: Score, value: float) -> Zone:
     """What the author calls a company with this score."""
     side = 1 if score.safer == "above" else -1
@@ -220,12 +225,10 @@ def score_reasons_sql(source: str) -> str:
 
 def _reason_sql(score: Score) -> str:
     zero = [f"WHEN ({t.denominator}) = 0 THEN 'zero denominator'" for t in score.terms]
-    logarithms = [
-        f"WHEN {item} <= 0 THEN 'logarithm of {item} not above zero'"
-        for term in score.terms
-        for item in _LOGARITHM.findall(term.numerator)
+    positive = [
+        f"WHEN {item} <= 0 THEN 'logarithm of {item} not above zero'" for item in logarithms(score)
     ]
-    faults = " ".join([*zero, *logarithms])
+    faults = " ".join([*zero, *positive])
     return why_null_sql(score_inputs(score), faults, _value_sql(score), score.code)
 
 

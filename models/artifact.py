@@ -1,9 +1,11 @@
-"""Save and load the best model without pickle: `model/` with a checked manifest.
+"""A saved model, loaded without pickle and checked: `model/` of a run, written by `models.saving`.
 
 `prepare.skops` holds medians of sectors (where the model compares with them), imputer, limits,
-scaler and column choice; `learner.*` the classifier in its
-library's own format, scikit-learn's through skops; `model.json` what a reader of a prediction
-needs to know, and the hash of both files.
+scaler and column choice; `learner.*` the classifier in its library's own format, scikit-learn's
+through skops; `history.parquet`, in the best model's folder, training rows to compare with
+(`models.history`); `model.json` what a reader of a prediction needs to know, and the hashes of the
+other files. Libraries of learners are imported when a model of theirs is read: a score should not
+wait for all of them.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,38 +23,34 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import skops.io
-from catboost import CatBoostClassifier
-from lightgbm import Booster
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-from xgboost import XGBClassifier
 
 from models.calibration import Calibration
 from models.conformal import ConformalSets
-from models.engine import LIBRARIES
-from models.evaluate import RunResult
-from models.learners import learner_named
+from models.history import HISTORY, History, read_history
 from models.panel import Floats
-from models.rivals import TRUSTED_RIVALS
 from warehouse.errors import InputError
 from warehouse.files import sha256_of
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "model.json"
 PREPARE = "prepare.skops"
 STEPS = ("impute", "winsorise", "scale", "select")
 RELATIVE_STEP = "relative"  # before these, where ratios are compared with their sector
 MAX_MANIFEST = 50 * 2**20
 MAX_FILE = 1024 * 2**20  # bytes, unpacked
-SECTOR_ROWS = 20  # a sector's median of fewer rows says little
+OTHERS = "others"  # folder of the models beside the best, one folder each
+MOST_OTHERS = 20
 AGAIN = "train again with `python -m models.train`"
 
 # All that a model file may hold beyond the types skops trusts itself.
 TRUSTED = (
-    *TRUSTED_RIVALS,
-    "models.pipeline.SectorRelative",
-    "models.pipeline.Select",
-    "models.pipeline.Winsorizer",
+    "models.rivals.Probit",
+    "models.steps.SectorRelative",
+    "models.steps.Select",
+    "models.steps.Winsorizer",
+    "models.svm.SoftmaxLinearSVC",
     "models.svm.SoftmaxSVC",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -93,7 +91,7 @@ class Classifier(Protocol):
 class BoosterClassifier:
     """A LightGBM booster read from its own text format."""
 
-    booster: Booster
+    booster: Any
 
     def predict_proba(self, X: Floats) -> Floats:
         """Return rows x classes."""
@@ -118,6 +116,12 @@ class Model:
     manifest: dict[str, Any]
     calibration: Calibration | None = None
     sets: ConformalSets | None = None
+    history: History | None = None
+
+    @property
+    def name(self) -> str:
+        """Learner and selector, as the leaderboard has them."""
+        return f"{self.manifest['learner']}/{self.manifest['selector']}"
 
     def values(self, frame: pd.DataFrame) -> pd.DataFrame:
         """All `features` of a frame with all `inputs`, NaN where missing, with its index."""
@@ -129,6 +133,18 @@ class Model:
     def columns(self, frame: pd.DataFrame) -> Floats:
         """Prepared columns (`selected`) of a frame with all `inputs`, NaN where missing."""
         return np.asarray(self.prepare.transform(self._given(frame)))
+
+    def unscaled(self, prepared: Floats) -> Floats:
+        """Values of the selected features that the preparation would turn into these."""
+        steps = self.prepare.named_steps
+        mask, scale = steps["select"].mask_, steps["scale"]
+        return np.asarray(prepared * scale.scale_[mask] + scale.mean_[mask])
+
+    def limits(self) -> tuple[Floats, Floats]:
+        """The 1 % and 99 % quantiles of the selected features in the training rows."""
+        steps = self.prepare.named_steps
+        mask, tails = steps["select"].mask_, steps["winsorise"]
+        return tails.low_[mask], tails.high_[mask]
 
     def _given(self, frame: pd.DataFrame) -> Floats:
         absent = [name for name in self.inputs if name not in frame.columns]
@@ -157,25 +173,8 @@ class Model:
         return pd.DataFrame(values, index=proba.index, columns=proba.columns)
 
 
-def save(directory: Path, result: RunResult, extra: Mapping[str, Any]) -> None:
-    """Write the best model; `extra` may hold `label_rule` (text) and `macro` ({year: values})."""
-    directory.mkdir(parents=True, exist_ok=True)
-    steps = result.pipeline.named_steps
-    prepare = Pipeline([(name, steps[name]) for name in _steps(bool(result.panel.relative))])
-    skops.io.dump(prepare, directory / PREPARE)
-    kind = learner_named(result.best.learner).save
-    learner_file = f"learner.{FORMATS[kind].suffix}"
-    FORMATS[kind].write(steps["learn"], directory / learner_file)
-    files = {name: sha256_of(directory / name) for name in (PREPARE, learner_file)}
-    manifest = {"format": FORMAT, **_facts(result), **extra, "files": files}
-    manifest.setdefault("label_rule", "labels as given in the panel")
-    manifest.setdefault("macro", {})
-    manifest["sha256"] = manifest_hash(manifest)
-    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False)
-    (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
-
-
-def _steps(relative: bool) -> tuple[str, ...]:
+def steps_of(relative: bool) -> tuple[str, ...]:
+    """Names of the steps that prepare rows, in order."""
     return (RELATIVE_STEP, *STEPS) if relative else STEPS
 
 
@@ -189,7 +188,7 @@ def load(directory: Path) -> Model:
     names = tuple(name for name, _ in prepare.steps) if isinstance(prepare, Pipeline) else ()
     features = tuple(manifest["features"])
     inputs = tuple(manifest.get("inputs", features))
-    if names != _steps(inputs != features):
+    if names != steps_of(inputs != features):
         raise InputError(f"{directory / PREPARE}: not the preparation of a model; {AGAIN}")
     model = Model(
         inputs,
@@ -202,7 +201,30 @@ def load(directory: Path) -> Model:
         *_calibrated(manifest, directory / MANIFEST),
     )
     _try(model, directory)
-    return model
+    if HISTORY not in manifest["files"]:
+        return model
+    return replace(model, history=_read_history(model, directory / HISTORY))
+
+
+def load_others(directory: Path) -> tuple[Model, ...]:
+    """The models that were saved beside the best one of a run, best first; none if there are none.
+
+    Raises:
+        InputError: one of them is not as it was saved.
+    """
+    folder = directory.parent / OTHERS
+    found = sorted(folder.glob(f"*/{MANIFEST}")) if folder.is_dir() else []
+    models = [load(path.parent) for path in found[:MOST_OTHERS]]
+    return tuple(sorted(models, key=lambda one: int(one.manifest.get("rank", 0))))
+
+
+def _read_history(model: Model, path: Path) -> History:
+    try:
+        rows = read_history(path, model.inputs, len(model.classes))
+    except InputError as error:
+        raise InputError(f"{error}; {AGAIN}") from None
+    values = model.values(rows)[list(model.selected)]
+    return History(rows, values, model.columns(rows))
 
 
 def _calibrated(
@@ -235,73 +257,6 @@ def _try(model: Model, directory: Path) -> None:
         ) from None
     if not fits or not np.isfinite(proba.to_numpy()).all():
         raise InputError(f"{directory}: its parts do not fit its {MANIFEST}; {AGAIN}")
-
-
-def library_versions() -> dict[str, str]:
-    """Installed versions of the libraries that make a model."""
-    return {name: version(name) for name in (*LIBRARIES, "skops")}
-
-
-def _facts(result: RunResult) -> dict[str, Any]:
-    panel, best = result.panel, result.best
-    metrics = {
-        str(name): float(value)
-        for name, value in result.best_row.items()
-        if name not in ("rank", "learner", "selector", "protocol", "params", "resampling")
-    }
-    return {
-        "learner": best.learner,
-        "selector": best.selector,
-        "params": best.params,
-        "resampling": best.resampling,
-        "protocol": result.plan.protocol.name,
-        "grid": result.plan.grid,
-        "seed": result.plan.seed,
-        "inputs": list(panel.inputs),
-        "features": list(panel.features),
-        "selected": result.selected,
-        "classes": list(panel.classes),
-        "data_hash": panel.data_hash,
-        "source": panel.source,
-        "simulated": panel.simulated,
-        "rows": {"train": len(result.split.train), "test": len(result.split.test)},
-        "versions": library_versions(),
-        "metrics": metrics,
-        "medians": _medians(result),
-        "calibration": _json_of(result.assessment.calibration),
-        "sets": _json_of(result.assessment.sets),
-    }
-
-
-def _json_of(value: Calibration | ConformalSets | None) -> dict[str, Any] | None:
-    return None if value is None else value.to_json()
-
-
-def _medians(result: RunResult) -> dict[str, Any]:
-    """Training medians of each feature, over all rows and per sector that has enough of them."""
-    panel, train = result.panel, result.split.train
-    rows = _features(result).iloc[train]
-    sectors = {}
-    if panel.sector is not None:
-        names = panel.sector[train]
-        for sector, count in zip(*np.unique(names, return_counts=True), strict=True):
-            if count >= SECTOR_ROWS:
-                sectors[str(sector)] = _median(rows[names == sector])
-    return {"overall": _median(rows), "sectors": sectors}
-
-
-def _features(result: RunResult) -> pd.DataFrame:
-    """Every feature of the panel's rows, those relative to a sector included."""
-    panel = result.panel
-    if not panel.relative:
-        return panel.X
-    values = result.pipeline.named_steps[RELATIVE_STEP].transform(panel.X.to_numpy())
-    return pd.DataFrame(values, columns=list(panel.features))
-
-
-def _median(rows: pd.DataFrame) -> dict[str, float | None]:
-    medians = rows.median()
-    return {str(n): None if pd.isna(v) else float(v) for n, v in medians.items()}
 
 
 def manifest_hash(manifest: Mapping[str, Any]) -> str:
@@ -343,20 +298,23 @@ def _check_fields(manifest: dict[str, Any], path: Path) -> None:
 
 
 def _kind(manifest: dict[str, Any], directory: Path) -> str:
-    try:
-        return learner_named(manifest["learner"]).save
-    except InputError as error:
-        raise InputError(f"{directory / MANIFEST}: {error}; {AGAIN}") from None
+    """Of the learner's file, by its name: one of `FORMATS`."""
+    kinds = [
+        kind for kind, form in FORMATS.items() if f"learner.{form.suffix}" in manifest["files"]
+    ]
+    if len(kinds) != 1:
+        raise InputError(f"{directory / MANIFEST}: 'files' must name one learner file; {AGAIN}")
+    return kinds[0]
 
 
 def _check_files(directory: Path, manifest: dict[str, Any], names: tuple[str, ...]) -> None:
-    """Refuse files beyond the two that the format has, so no manifest can name another path."""
-    odd = set(manifest["files"]) ^ set(names)
+    """Refuse files beyond those that the format has, so no manifest can name another path."""
+    odd = (set(manifest["files"]) - {HISTORY}) ^ set(names)
     if odd:
         raise InputError(
             f"{directory / MANIFEST}: 'files' must name {names}; {odd} differ; {AGAIN}"
         )
-    for name in names:
+    for name in manifest["files"]:
         path = directory / name
         if not path.is_file() or path.is_symlink():
             raise InputError(f"{path}: missing; copy the whole model folder, or {AGAIN}")
@@ -406,13 +364,23 @@ def _read_learner(kind: str, path: Path) -> Classifier:
 
 
 def _read_xgboost(path: Path) -> Classifier:
+    from xgboost import XGBClassifier
+
     model = XGBClassifier(n_jobs=1, device="cpu")
     model.load_model(path)
     model.set_params(n_jobs=1, device="cpu")
     return model
 
 
+def _read_lightgbm(path: Path) -> Classifier:
+    from lightgbm import Booster
+
+    return BoosterClassifier(Booster(model_file=path))
+
+
 def _read_catboost(path: Path) -> Classifier:
+    from catboost import CatBoostClassifier
+
     model: Classifier = CatBoostClassifier().load_model(str(path))
     return model
 
@@ -432,7 +400,7 @@ FORMATS = {
     "lightgbm": Format(
         "txt",
         lambda model, path: model.booster_.save_model(path),
-        lambda path: BoosterClassifier(Booster(model_file=path)),
+        _read_lightgbm,
     ),
     "catboost": Format("cbm", lambda model, path: model.save_model(str(path)), _read_catboost),
 }

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models.assess import Assessment, assess
+from models.assess import Assessment, assess, fitted
+from models.calibration import Calibration
 from models.cell import Cell
+from models.conformal import ConformalSets
 from models.engine import LOCAL, check_engine
 from models.extras import TITLES, extra_cells
 from models.kept import Kept
@@ -42,12 +44,31 @@ GROUPS = {
 
 
 @dataclass(frozen=True)
+class Fitted:
+    """A cell's pipeline, fitted on the training rows, and what corrects its probabilities.
+
+    `calibration` and `sets` are None without tuning folds.
+    """
+
+    cell: Cell
+    pipeline: Any
+    calibration: Calibration | None
+    sets: ConformalSets | None
+
+    def selected(self, features: tuple[str, ...]) -> list[str]:
+        """Those of the features that it uses."""
+        mask = self.pipeline.named_steps["select"].mask_
+        return [name for name, kept in zip(features, mask, strict=True) if kept]
+
+
+@dataclass(frozen=True)
 class RunResult:
     """All that one run found.
 
     `results` is long; `confusion` maps learner/selector to truth x predicted counts on test rows;
     `predictions` has the best model's probabilities, `test_predictions` those of every cell;
-    `pipeline` is the best one, fitted on the training rows; `importance` has total gain.
+    `pipeline` is the best one, fitted on the training rows; `importance` has total gain; `others`
+    are the best of other learners, as many as the plan keeps.
     """
 
     panel: Panel
@@ -66,19 +87,29 @@ class RunResult:
     failed: tuple[str, ...]
     timings: dict[str, float]
     assessment: Assessment
+    others: tuple[Fitted, ...] = ()
 
     @property
     def best_row(self) -> pd.Series:
         """The row of the best model in the leaderboard: not the first where an extra row leads."""
+        return self.row_of(self.best)
+
+    def row_of(self, cell: Cell) -> pd.Series:
+        """The row of a cell in the leaderboard."""
         board = self.leaderboard
-        mine = (board["learner"] == self.best.learner) & (board["selector"] == self.best.selector)
+        mine = (board["learner"] == cell.learner) & (board["selector"] == cell.selector)
         return board[mine].iloc[0]
+
+    @property
+    def fitted(self) -> Fitted:
+        """The best model."""
+        told = self.assessment
+        return Fitted(self.best, self.pipeline, told.calibration, told.sets)
 
     @property
     def selected(self) -> list[str]:
         """Features that the best model uses."""
-        mask = self.pipeline.named_steps["select"].mask_
-        return [name for name, kept in zip(self.panel.features, mask, strict=True) if kept]
+        return self.fitted.selected(self.panel.features)
 
 
 def make_plan(
@@ -92,6 +123,7 @@ def make_plan(
     cut: int | None = None,
     resamplings: tuple[str, ...] = RESAMPLINGS[:1],
     engine: str = LOCAL,
+    keep: int = 1,
 ) -> Plan:
     """A plan by names; raise InputError where one is unknown or does not go with another."""
     if cut is not None and protocol != "time":
@@ -113,6 +145,7 @@ def make_plan(
         resamplings,
         engine,
         extras,
+        keep,
     )
 
 
@@ -174,6 +207,7 @@ def _gather(
     assessment = assess(panel, split, found.folds, cells, best, plan.seed)
     refitted = time.perf_counter()
     pipeline, notices = _refit(panel, split, plan, best)
+    others = _others(panel, split, plan, found, ranked)
     ended = time.perf_counter()
     timings = {
         **found.timings,
@@ -207,6 +241,7 @@ def _gather(
         failed,
         timings,
         assessment,
+        others,
     )
 
 
@@ -261,6 +296,27 @@ def _refit(panel: Panel, split: Split, plan: Plan, best: Cell) -> tuple[Any, tup
     if apart > 1e-6:
         return pipeline, (f"the refitted best model differs by up to {apart:.1g} from the scored",)
     return pipeline, ()
+
+
+def _others(
+    panel: Panel, split: Split, plan: Plan, found: Search, ranked: list[Cell]
+) -> tuple[Fitted, ...]:
+    """The best cell of each learner after the first, best first, as many as are kept."""
+    learners: dict[str, Cell] = {}
+    for cell in ranked:
+        if cell.learner not in TITLES:
+            learners.setdefault(cell.learner, cell)
+    wanted = list(learners.values())[1 : plan.keep]
+    fits = []
+    for cell in wanted:
+        pipeline, _ = _refit(panel, split, plan, cell)
+        corrections = (
+            fitted(panel, np.concatenate(found.folds), np.vstack(cell.cv))
+            if found.folds
+            else (None, None)
+        )
+        fits.append(Fitted(cell, pipeline, *corrections))
+    return tuple(fits)
 
 
 def learning_curve_of(result: RunResult) -> pd.DataFrame:

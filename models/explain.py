@@ -1,19 +1,21 @@
-"""Why a model says what it says: SHAP values of the risk class, put into words.
+"""Why a model says what it says: shares of the risk class's probability, put into words.
 
-Boosters give exact tree SHAP values themselves; scikit-learn's trees go through `shap`; any other
-classifier is explained against the average company by exchanging features one by one (Lundberg and
-Lee, "A Unified Approach to Interpreting Model Predictions", 2017).
+What is explained is the probability that a reader sees: of the risk class, calibrated where the
+model is. Features are exchanged one by one, from the average training company's value to the row's
+own, in a few orders, each there and back; the mean change is the feature's share: SHAP values by
+permutation (Lundberg and Lee, "A Unified Approach to Interpreting Model Predictions", 2017), with
+the average company as background. For every learner they are in the same unit, and they sum to the
+row's probability less that of the average company, exactly. Exact tree SHAP of boosters would be in
+log-odds of the balanced model, before calibration, which nobody reads as points.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
 
 import numpy as np
 import pandas as pd
-import xgboost
-from catboost import Pool
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from features.macro import MACRO
@@ -21,17 +23,12 @@ from features.ratios import RATIOS
 from features.scores import SCORES
 from features.trends import TRENDS
 from models.artifact import Model
-from models.panel import RELATIVE, Floats
+from models.panel import RELATIVE, Floats, Ints
 
-RISKS = {"bankrupt": "risk of bankruptcy", "fails": "risk of failure"}
+RISKS = {"bankrupt": "probability of bankruptcy", "fails": "probability of failure"}
 ORDERS = 4  # in which features are exchanged, each there and back
 BATCH = 50_000  # rows that a classifier is asked for at once
-LOG_ODDS = (
-    "XGBClassifier",
-    "BoosterClassifier",
-    "CatBoostClassifier",
-    "HistGradientBoostingClassifier",
-)
+LEAST_PEERS = 20  # training rows of a sector that a tenth of it is told by
 NAMES: dict[str, str] = (
     {ratio.code: ratio.name for ratio in RATIOS}
     | {series.code: series.name for series in MACRO}
@@ -43,21 +40,26 @@ NAMES: dict[str, str] = (
 
 @dataclass(frozen=True)
 class Reason:
-    """A feature's share in the score of the risk class.
+    """A feature's share in the probability of the risk class.
 
     Attributes:
         feature: its code, as X1.
         name: its name in words.
         value: as computed, None where it was missing and the training median was taken.
+        tenth: in which tenth of the peers' values it lies, 1 the lowest; None where it is missing
+            or the model keeps no training rows.
+        peers: whose tenths: a sector, None for all training companies.
         median: of the company's sector in the training rows, else of all of them.
         sector: whose median it is; None for that of all companies.
-        contribution: SHAP value, in the unit of `unit`; above 0 it raises the risk.
-        risk: of what, as "risk of bankruptcy".
+        contribution: share in the probability, from -1 to 1; above 0 it raises it.
+        risk: of what, as "probability of bankruptcy".
     """
 
     feature: str
     name: str
     value: float | None
+    tenth: int | None
+    peers: str | None
     median: float | None
     sector: str | None
     contribution: float
@@ -65,11 +67,50 @@ class Reason:
 
     def words(self) -> str:
         """The reason as a sentence."""
-        value = "missing" if self.value is None else f"{self.value:,.2f}"
-        whose = f"{self.sector} median" if self.sector else "median"
-        median = "" if self.median is None else f" ({whose} {self.median:,.2f})"
         way = "raises" if self.contribution > 0 else "lowers"
-        return f"{self.name} {value}{median} {way} the {self.risk}"
+        points = f"{abs(100 * self.contribution):.1f}".removesuffix(".0")
+        return f"{self.name} {self.standing()}; {way} the {self.risk} by {points} points"
+
+    def standing(self) -> str:
+        """Its value and where that lies among the peers'."""
+        if self.value is None:
+            return "missing, taken as the training median"
+        tenth = "" if self.tenth is None else f", {_tenth(self.tenth)} of {self.peers or 'all'}"
+        return f"{self.value:,.2f}{tenth}"
+
+
+def _tenth(tenth: int) -> str:
+    if tenth in (1, 10):
+        return "lowest tenth" if tenth == 1 else "highest tenth"
+    return (
+        f"{_ordinal(tenth)} tenth from below"
+        if tenth <= 5
+        else f"{_ordinal(11 - tenth)} highest tenth"
+    )
+
+
+def _ordinal(number: int) -> str:
+    return {2: "2nd", 3: "3rd"}.get(number, f"{number}th")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A row's probability taken apart: `base`, its reasons and `rest` sum to it.
+
+    Attributes:
+        base: probability of the average training company.
+        reasons: the largest shares, largest first.
+        rest: sum of the shares of all other features.
+    """
+
+    base: float
+    reasons: tuple[Reason, ...]
+    rest: float
+
+    @property
+    def probability(self) -> float:
+        """Of the risk class."""
+        return self.base + sum(reason.contribution for reason in self.reasons) + self.rest
 
 
 def feature_name(code: str) -> str:
@@ -93,100 +134,68 @@ def risk_words(model: Model) -> str:
     return RISKS.get(name, f"probability of class {name!r}")
 
 
-def unit(model: Model) -> str:
-    """What contributions are measured in: `log-odds` or `probability`."""
-    return "log-odds" if type(model.learner).__name__ in LOG_ODDS else "probability"
+def risk_of(model: Model, prepared: Floats) -> Floats:
+    """Probability of the risk class of prepared rows, calibrated where the model is."""
+    proba = np.asarray(model.learner.predict_proba(prepared), dtype=np.float64)
+    told = proba if model.calibration is None else model.calibration.apply(proba)
+    return told[:, risk_class(model)]
 
 
-def contributions(model: Model, frame: pd.DataFrame) -> Floats:
-    """SHAP values of the risk class: rows x selected features."""
-    columns, at = model.columns(frame), risk_class(model)
-    with threadpool_limits(1):
-        values = _values(model, columns)
-    # A booster of two classes has one output: the score of the second class.
-    if values.ndim == 2:
-        return values if at == 1 else -values
-    return values[:, :, at]
-
-
-def _values(model: Model, columns: Floats) -> Floats:
-    """SHAP values: rows x features, or rows x features x classes."""
-    learner, width = model.learner, columns.shape[1]
-    kind = type(learner).__name__
-    if kind == "XGBClassifier":
-        matrix = xgboost.DMatrix(columns)
-        return _per_class(learner.get_booster().predict(matrix, pred_contribs=True), width)  # type: ignore[attr-defined]
-    if kind == "BoosterClassifier":
-        return _per_class(learner.booster.predict(columns, pred_contrib=True), width)  # type: ignore[attr-defined]
-    if kind == "CatBoostClassifier":
-        pool = Pool(columns)
-        return _per_class(learner.get_feature_importance(pool, type="ShapValues"), width)  # type: ignore[attr-defined]
-    return _shap_values(learner, kind, columns)
-
-
-def _per_class(raw: Any, width: int) -> Floats:
-    """Drop the bias column: (n, k, f+1) or (n, k*(f+1)) or (n, f+1) to (n, f, k) or (n, f)."""
-    values = np.asarray(raw, dtype=np.float64)
-    if values.ndim == 2 and values.shape[1] > width + 1:
-        values = values.reshape(len(values), -1, width + 1)
-    return values[:, :-1] if values.ndim == 2 else values[:, :, :-1].transpose(0, 2, 1)
-
-
-def _shap_values(learner: Any, kind: str, columns: Floats) -> Floats:
-    if kind not in ("RandomForestClassifier", "HistGradientBoostingClassifier"):
-        return _exchanged(learner, columns)
-    import shap  # slow to import, and needed for these only
-
-    return np.asarray(shap.TreeExplainer(learner).shap_values(columns), dtype=np.float64)
-
-
-def _exchanged(learner: Any, columns: Floats) -> Floats:
-    """What each feature adds as it goes from the average company's value to the row's own.
-
-    Prepared columns are centred, so the average company is all zeros. Mean over a few orders, each
-    forwards and backwards, the same in every run: SHAP by permutation, whose sum is exact. The
-    package's own is the same but compiles for ten seconds first.
-    """
-    rows, width = columns.shape
+@cache
+def _orders(width: int) -> tuple[Ints, ...]:
+    """A few orders of the features, each forwards and backwards; the same in every run."""
     random = np.random.default_rng(0)
-    orders = [random.permutation(width) for _ in range(ORDERS)]
-    total: Floats | None = None
+    forwards = [random.permutation(width) for _ in range(ORDERS)]
+    return tuple(np.array(order) for order in (*forwards, *(order[::-1] for order in forwards)))
+
+
+def shares(model: Model, prepared: Floats) -> tuple[float, Floats]:
+    """Base, and each feature's share in the probability of the risk class, rows x features.
+
+    Prepared columns are centred, so the average company is all zeros.
+    """
+    rows, width = prepared.shape
     at_once = max(1, BATCH // (width + 1))
-    for order in (*orders, *(order[::-1] for order in orders)):
-        place = np.argsort(order)
-        # Step k has the row's own values in the first k features of the order.
-        own = np.arange(width + 1)[:, None] > place
-        parts = [
-            _steps(learner, columns[start : start + at_once], own)[:, place]
-            for start in range(0, rows, at_once)
-        ]
-        total = np.concatenate(parts) + (0 if total is None else total)
-    assert total is not None  # noqa: S101 - ORDERS is above 0
-    return total / (2 * ORDERS)
+    total = np.zeros_like(prepared)
+    with threadpool_limits(1):
+        base = float(risk_of(model, np.zeros((1, width)))[0])
+        for order in _orders(width):
+            for start in range(0, rows, at_once):
+                part = slice(start, start + at_once)
+                total[part] += _steps(model, prepared[part], order)
+    return base, total / (2 * ORDERS)
 
 
-def _steps(learner: Any, columns: Floats, own: Any) -> Floats:
-    """Change of the probabilities at each step: rows x steps x classes."""
-    rows, width = columns.shape
-    asked = np.where(own, columns[:, None, :], 0.0).reshape(-1, width)
-    proba = np.asarray(learner.predict_proba(asked), dtype=np.float64)
-    return np.diff(proba.reshape(rows, width + 1, -1), axis=1)
+def _steps(model: Model, prepared: Floats, order: Ints) -> Floats:
+    """Change of the probability as features get the rows' own values in that order."""
+    rows, width = prepared.shape
+    place = np.argsort(order)
+    own = np.arange(width + 1)[:, None] > place  # step k has the first k features of the order
+    asked = np.where(own, prepared[:, None, :], 0.0).reshape(-1, width)
+    steps = np.diff(risk_of(model, asked).reshape(rows, width + 1), axis=1)
+    return np.asarray(steps[:, place])
 
 
-def reasons(
+def explain(
     model: Model, frame: pd.DataFrame, sectors: list[str | None], most: int = 5
-) -> list[list[Reason]]:
+) -> list[Explanation]:
     """The `most` largest reasons of each row, largest first; what moves nothing is no reason."""
-    shares = contributions(model, frame)
+    base, found = shares(model, model.columns(frame))
     values = model.values(frame)[list(model.selected)].to_numpy(dtype=np.float64)
     return [
-        [
-            _reason(model, str(model.selected[k]), values[row, k], sectors[row], shares[row, k])
-            for k in np.argsort(-np.abs(shares[row]), kind="stable")[:most]
-            if shares[row, k] != 0
-        ]
+        _explanation(model, base, found[row], values[row], sectors[row], most)
         for row in range(len(frame))
     ]
+
+
+def _explanation(
+    model: Model, base: float, row: Floats, values: Floats, sector: str | None, most: int
+) -> Explanation:
+    largest = [k for k in np.argsort(-np.abs(row), kind="stable")[:most] if row[k] != 0]
+    reasons = tuple(
+        _reason(model, str(model.selected[k]), values[k], sector, row[k]) for k in largest
+    )
+    return Explanation(base, reasons, float(row.sum() - row[largest].sum()))
 
 
 def _reason(
@@ -194,12 +203,32 @@ def _reason(
 ) -> Reason:
     medians = model.manifest["medians"]
     own = medians["sectors"].get(sector, {}).get(feature)
+    tenth, peers = _standing(model, feature, value, sector)
     return Reason(
         feature,
         feature_name(feature),
         None if np.isnan(value) else float(value),
+        tenth,
+        peers,
         medians["overall"].get(feature) if own is None else own,
         None if own is None else sector,
         float(contribution),
         risk_words(model),
     )
+
+
+def _standing(
+    model: Model, feature: str, value: float, sector: str | None
+) -> tuple[int | None, str | None]:
+    """The tenth of training rows that a value lies in, and whose: its sector's where known."""
+    if model.history is None or np.isnan(value):
+        return None, None
+    values = model.history.values[feature].to_numpy()
+    there = ~np.isnan(values)
+    own = there & (model.history.rows["sector"] == sector).to_numpy()
+    peers = sector if own.sum() >= LEAST_PEERS else None
+    known = values[own if peers else there]
+    if not len(known):
+        return None, None
+    below = (known < value).mean() + (known == value).mean() / 2
+    return min(int(10 * below), 9) + 1, peers

@@ -28,7 +28,7 @@ class Learner:
 
     `trees` names the parameter that early stopping chooses: rounds, or epochs; `lean` makes all
     fits of `full` cheaper than the library's own settings do, at no loss that could be measured
-    (fewer bins, fewer columns to split by); `tuning` makes fits on its tuning folds cheaper still
+    (fewer bins, columns to split by, trees); `tuning` makes fits on its tuning folds cheaper still
     (fewer trees) and leaves the final fit alone; `cost` is a rough relative time of one fit, used
     to start the long ones first; `save` names the format of the fitted model.
     """

@@ -244,6 +244,7 @@ OWN: tuple[Learner, ...] = (
             {"max_depth": None, "min_samples_leaf": 1},
         ),
         cost=3.0,
+        lean={"n_estimators": 200},
         tuning={"n_estimators": 50},
     ),
     Learner(
@@ -301,7 +302,7 @@ OWN: tuple[Learner, ...] = (
         ),
         cost=4.0,
         trees="iterations",
-        lean={"border_count": 32, "rsm": 0.3},
+        lean={"border_count": 32, "rsm": 0.2},
         fit=_fit_catboost,
         save="catboost",
     ),

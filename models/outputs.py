@@ -15,12 +15,13 @@ import jinja2
 import pandas as pd
 
 from features.audit_result import HEADINGS, Audit, audit_notes, lines
-from models import artifact
+from models.artifact import OTHERS
 from models.assess import COVERAGE
 from models.evaluate import RunResult
 from models.leaderboard import CV
 from models.metrics import columns
 from models.panel import Panel
+from models.saving import library_versions, save
 from warehouse.errors import InputError
 from warehouse.exports import write_csv
 from warehouse.files import make_folder
@@ -77,7 +78,10 @@ def write_run(
     if found is not None:
         _json(found.to_json(), out / "audit.json")
     extra = {"label_rule": facts["label_rule"], "macro": facts["macro"]}
-    artifact.save(out / "model", result, extra)
+    save(out / "model", result, extra)
+    for one in result.others:
+        folder = out / OTHERS / f"{one.cell.learner}-{one.cell.selector}"
+        save(folder, result, extra, one)
     (out / "model_card.md").write_text(model_card(result, facts), encoding="utf-8")
 
 
@@ -145,7 +149,7 @@ def _run_facts(result: RunResult, facts: Mapping[str, Any]) -> dict[str, Any]:
         "notices": _notices(result, facts),
         "failed": result.failed,
         "timings_seconds": {name: round(value, 3) for name, value in result.timings.items()},
-        "versions": artifact.library_versions(),
+        "versions": library_versions(),
     }
 
 
@@ -184,7 +188,7 @@ def model_card(result: RunResult, facts: Mapping[str, Any]) -> str:
         confusion=result.confusion[best.name],
         notices=result.notices,
         audit=_audit_part(_audit(facts)),
-        versions=artifact.library_versions(),
+        versions=library_versions(),
     )
 
 

@@ -1,8 +1,8 @@
 """Racing: poor parameter points are dropped early.
 
-A point far behind the best is dropped after any fold. Of learners whose rounds are stopped early
-only the best few go on after each fold as well: stopping evens their points out, which then differ
-by less than folds do. Points of other learners are apart by more, and meet all folds.
+A point far behind the best is dropped after any fold. With the full grid only the best few go on
+as well: after each fold of learners whose rounds are stopped early, whose points stopping evens
+out, so that they differ by less than folds do; after two folds of other learners.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from models.panel import Floats
 
 SHORT = 2  # points that the races of other selections start with
 BEHIND = 0.1  # of macro-F1, mean of the folds done, below the best: dropped
-# After each fold so many points of learners with rounds go on, the last of these alone.
-KEEPS: dict[str, tuple[int, ...]] = {"paper": (), "quick": (1,), "full": (3, 2, 1)}
+# After each fold so many points go on, None for all; after the last of these none is dropped.
+Keeps = tuple[int | None, ...]
+KEEPS: dict[str, Keeps] = {"paper": (), "quick": (1,), "full": (3, 2, 1)}
+KEEPS_WITHOUT_ROUNDS: dict[str, Keeps] = {"paper": (), "quick": (), "full": (None, 4, 2)}
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Race:
     shortlist: tuple[Point, ...]
 
 
-def keeps_of(grid: str, rounds: bool, listed: bool) -> tuple[int, ...]:
+def keeps_of(grid: str, rounds: bool, listed: bool) -> Keeps:
     """How many points go on after each fold; where it ends, all do.
 
     Args:
@@ -59,15 +61,16 @@ def keeps_of(grid: str, rounds: bool, listed: bool) -> tuple[int, ...]:
         rounds: whether fits of the learner are stopped early.
         listed: whether the race starts with the shortlist of another, and so where that had it.
     """
-    if not rounds:
-        return ()
-    return tuple(count for count in KEEPS[grid] if not listed or count < SHORT)
+    keeps = (KEEPS if rounds else KEEPS_WITHOUT_ROUNDS)[grid]
+    return (
+        tuple(count for count in keeps if count is not None and count < SHORT) if listed else keeps
+    )
 
 
 def race(
     points: Sequence[Point],
     folds: int,
-    keeps: Sequence[int],
+    keeps: Keeps,
     attempt: Callable[[Point, int], Try],
 ) -> Race:
     """Try points fold by fold and keep the best so far; what is left runs all folds.

@@ -23,9 +23,6 @@ from models.learner import Learner, Params
 from models.panel import Floats, Ints
 from models.svm import SoftmaxLinearSVC
 
-# What the saved rivals hold beyond the types that skops trusts itself and `artifact.TRUSTED`.
-TRUSTED_RIVALS = ("models.rivals.Probit", "models.svm.SoftmaxLinearSVC")
-
 _LOG_ROOT_TAU = 0.5 * float(np.log(2 * np.pi))
 
 

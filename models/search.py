@@ -33,7 +33,7 @@ from models.metrics import measure, metric_named
 from models.panel import Floats, Ints, Panel
 from models.pipeline import RESAMPLINGS, FoldData, Prepared, fold_data, prepare
 from models.protocols import Protocol, Split, early_stop_split
-from models.racing import Point, Race, Try, keeps_of, race
+from models.racing import Keeps, Point, Race, Try, keeps_of, race
 from models.selectors import Mask
 from models.spread import spread
 from warehouse.errors import InputError
@@ -43,11 +43,15 @@ _MACRO_F1 = metric_named("macro_f1")
 _LOG_LOSS = metric_named("log_loss")
 
 
+CHEAP = 0.5  # cost of learners that try all points with every selection
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to run: names from the tables, grid, seed, processes and device.
 
-    `extras` are rows beside the learners (`models.extras`).
+    `extras` are rows beside the learners (`models.extras`); of `keep` learners the best model is
+    kept to be saved.
     """
 
     protocol: Protocol
@@ -61,6 +65,7 @@ class Plan:
     resamplings: tuple[str, ...] = RESAMPLINGS[:1]
     engine: str = LOCAL
     extras: tuple[str, ...] = ()
+    keep: int = 1
 
 
 @dataclass(frozen=True)
@@ -224,7 +229,7 @@ def _made(
     handles: dict[str, Any] = {}
     tasks: list[tuple[float, Task]] = []
     for learner, name in todo:
-        shortlist = shortlists.get(learner.name, ())
+        shortlist = shortlists.get(learner.name, ()) if learner.cost >= CHEAP else ()
         spreading = spread(learner, engine.client, len(data[name][-1].whole.y))
         if spreading is not learner:
             yield run_cell(spreading, name, data[name], plan, shortlist)
@@ -319,7 +324,7 @@ def _race(
     points: list[Point],
     folds: list[FoldData],
     plan: Plan,
-    keeps: tuple[int, ...],
+    keeps: Keeps,
 ) -> Race:
     cheap = learner.tuning if plan.grid == "full" else {}
 

@@ -151,6 +151,13 @@ Exit codes: 0 done, 1 done but some learners failed (named), 2 wrong use or bad 
     show_default=True,
     help="Fit the best model on parts of the training companies too: would more of them help?",
 )
+@click.option(
+    "--keep",
+    type=click.IntRange(1, 20),
+    default=3,
+    show_default=True,
+    help="Of so many learners the best model is saved, for a score by several side by side.",
+)
 @click.option("--mlflow", "tracking", metavar="URI", help="Log the run to MLflow as well.")
 @click.option("--out", type=click.Path(path_type=Path), help="New folder.  [default: data/runs/…]")
 @click.option(
@@ -178,6 +185,7 @@ def main(
     seed: int,
     audited: bool,
     curve: bool,
+    keep: int,
     tracking: str | None,
     out: Path | None,
     top: int,
@@ -191,6 +199,7 @@ def main(
     plan = make_plan(
         protocol, _names(learners, "--learners"), _names(selectors, "--selectors"), grid, seed,
         jobs or os.cpu_count() or 1, device, cut, _names(resampling, "--resampling"), engine,
+        keep,
     )  # fmt: skip
     if tracking:
         tracker()
@@ -213,6 +222,11 @@ def main(
     kept.remove()
     failed = (*result.failed, *_write_report(out), *_log(tracking, result, out))
     show(result, out, top, found)
+    _end(failed)
+
+
+def _end(failed: tuple[str, ...]) -> None:
+    """Name what failed, and exit with 1 if anything did."""
     for failure in failed:
         print(f"failed: {failure}", file=sys.stderr)
     if failed:

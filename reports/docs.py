@@ -19,6 +19,7 @@ from models.metrics import METRICS, RESAMPLES
 from models.protocols import PROTOCOLS
 from models.selectors import SELECTORS
 from reports import (
+    answer_page,
     audit_page,
     datasheet,
     dictionary_page,
@@ -46,7 +47,9 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("features", "features.__main__"),
     ("models.train", "models.train"),
     ("models.score", "models.score"),
+    ("models.serve", "models.serve"),
     ("reports", "reports.__main__"),
+    ("reports.app", "reports.app"),
 )
 STATEMENTS = {
     "balance_sheet": "Balance sheet",
@@ -61,15 +64,15 @@ def _none() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Doc:
-    """One generated page: its title, the Markdown under it, and pictures that lie beside it.
+    """One generated page: its title, the Markdown under it, and files that lie beside it.
 
-    `pictures` gives SVG by the names of the files.
+    `beside` gives their texts, as SVG, by their names.
     """
 
     file: str
     title: str
     body: Callable[[], str] = field(repr=False)
-    pictures: Callable[[], dict[str, str]] = field(default=_none, repr=False)
+    beside: Callable[[], dict[str, str]] = field(default=_none, repr=False)
 
     @property
     def text(self) -> str:
@@ -78,9 +81,9 @@ class Doc:
 
 
 def files() -> dict[str, str]:
-    """Every generated file, pages and pictures, by its name."""
+    """Every generated file, pages and what lies beside them, by its name."""
     pages = {doc.file: doc.text for doc in DOCS}
-    return pages | {name: svg for doc in DOCS for name, svg in doc.pictures().items()}
+    return pages | {name: text for doc in DOCS for name, text in doc.beside().items()}
 
 
 def stale(folder: Path) -> list[Path]:
@@ -334,6 +337,7 @@ DOCS: tuple[Doc, ...] = (
     Doc("fusion.md", "One value per cell", fusion_page.body),
     Doc("labels.md", "Labels", timelines.body, timelines.pictures),
     Doc("scores.md", "Published scores", scores_page.body),
+    Doc("score.md", "The answer of a score", answer_page.body, answer_page.files),
     Doc("dictionary.md", "Data dictionary", dictionary_page.body),
     Doc("audit.md", "Leak audit", audit_page.body),
     Doc("known_faults.md", "Known faults", known_faults.body),

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
+from models.metrics import METRICS
 from reports import style, words
 from reports.figures import PICTURES, Picture
 from reports.folder import AbsentError, Run, read_run
-from reports.grid import Grid, escape, markdown
+from reports.grid import Cell, Grid, escape, markdown
 from reports.page import Shown, drawn, template, write
-from reports.tables import TABLES, Table, page_board
+from reports.tables import SHORT, TABLES, Table, page_board
 from warehouse.errors import InputError
 
 OPEN_ROWS = 15
+# Columns of the leaderboard whose best value is the smallest: a first click sorts them upwards.
+SMALL_IS_GOOD = {
+    "#",
+    "Fit s",
+    *(SHORT.get(m.name, m.title) for m in METRICS if not m.higher_is_better),
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,38 @@ class Listed:
     title: str
     grid: Grid | None = None
     absent: str = ""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A row of the leaderboard and what it is found by; `words` is all that `Find` looks in."""
+
+    cells: tuple[Cell, ...]
+    learner: str
+    selection: str
+    words: str
+    best: bool
+
+
+@dataclass(frozen=True)
+class Board:
+    """The leaderboard of the page.
+
+    Attributes:
+        grid: its columns and notes.
+        rows: all of them, by rank.
+        learners: values of its control and their titles, in order of the titles.
+        selections: the same, of the selections of features.
+        downward: titles of the columns that a first click sorts downwards.
+        open_rows: how many are shown until one asks for all.
+    """
+
+    grid: Grid
+    rows: tuple[Ranked, ...]
+    learners: tuple[tuple[str, str], ...]
+    selections: tuple[tuple[str, str], ...]
+    downward: frozenset[str]
+    open_rows: int
 
 
 def write_report(out: Path, panel: pd.DataFrame | None = None) -> None:
@@ -45,12 +88,14 @@ def write_report(out: Path, panel: pd.DataFrame | None = None) -> None:
 
 def page(run: Run, pictures: dict[str, Shown], tables: dict[str, Listed]) -> str:
     """The HTML page; every text from outside is escaped."""
+    script = template("report.js.jinja").render()
     return template("report.html.jinja").render(
         run=run,
         pictures=pictures,
         tables=tables,
-        board=page_board(run),
-        open_rows=OPEN_ROWS,
+        board=_board(run),
+        script=Markup(script),  # noqa: S704  # our own file: nothing from outside is in it
+        script_hash=_hash(script),
         cards=_cards(run),
         facts=_facts(run),
         notices=_notices(run),
@@ -58,6 +103,44 @@ def page(run: Run, pictures: dict[str, Shown], tables: dict[str, Listed]) -> str
         light=list(style.class_colours(run.classes, style.LIGHT).values()),
         dark=list(style.class_colours(run.classes, style.DARK).values()),
     )
+
+
+def _hash(script: str) -> str:
+    """What a Content-Security-Policy allows this script by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _board(run: Run) -> Board:
+    grid = page_board(run)
+    rows = tuple(
+        Ranked(
+            cells, learner, selection, _found_by(run, (learner, selection)), place == run.best_row
+        )
+        for place, ((learner, selection), cells) in enumerate(
+            zip(run.cells, grid.rows, strict=True)
+        )
+    )
+    numeric = {column.title for column in grid.columns if column.numeric}
+    return Board(
+        grid,
+        rows,
+        _choices((row.learner for row in rows), words.learner_title),
+        _choices((row.selection for row in rows), words.selector_title),
+        frozenset(numeric - SMALL_IS_GOOD),
+        OPEN_ROWS,
+    )
+
+
+def _found_by(run: Run, cell: tuple[str, str]) -> str:
+    """Names of a model and of its features, and how it stands against the best."""
+    learner, selection = cell
+    verdict = "best" if cell == run.best else run.verdicts.get(cell, "")
+    names = (learner, words.learner_title(learner), selection, words.selector_title(selection))
+    return " ".join(dict.fromkeys((*names, verdict))).strip()
+
+
+def _choices(names: Iterable[str], title: Callable[[str], str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(((name, title(name)) for name in set(names)), key=lambda pair: pair[1]))
 
 
 def _picture(run: Run, picture: Picture, folder: Path) -> Shown:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from models import explain
 from models.assess import COVERAGE
@@ -16,6 +17,7 @@ from reports.folder import Estimate, Run
 
 _LEARNERS = {**{learner.name: learner.title for learner in LEARNERS}, **TITLES}
 _SELECTORS = {selector.name: selector.title for selector in SELECTORS}
+NO_FEATURES = "none: ensembles, scores, baselines"
 
 MEANING = {
     "paper": (
@@ -46,7 +48,7 @@ def learner_title(name: str) -> str:
 
 def selector_title(name: str) -> str:
     """Full name of a selection; the short one where this version does not know it."""
-    return _SELECTORS.get(name, name)
+    return NO_FEATURES if name == NO_SELECTOR else _SELECTORS.get(name, name)
 
 
 def selection_line(name: str) -> str:
@@ -248,3 +250,138 @@ def headline(run: Run) -> str:
         f"It finds {hits:,} of {there:,} {run.focus} test rows ({share(hits, there)});"
         f" of {called:,} rows that it calls {run.focus}, {hits:,} are ({share(hits, called)})."
     )
+
+
+def data_sources(run: Run) -> list[tuple[str, str]]:
+    """Where the rows are from, as far as the run knows: name and what is said of it."""
+    facts = run.facts
+    found = [
+        ("Rows from", str(facts["source"])),
+        ("What they rest on", _rests_on(run)),
+        ("Fiscal years", _years(run)),
+        ("Exactly these rows", f"sha256 {facts['data_hash']}"),
+    ]
+    return [(name, said) for name, said in found if said]
+
+
+def _rests_on(run: Run) -> str:
+    if run.simulated:
+        return (
+            "a random generator that comes with the program: no statement, event or name is of a"
+            " real company"
+        )
+    if str(run.facts["source"]).startswith("warehouse "):
+        return (
+            "statements, insolvency events, index lists and macro figures that were imported or"
+            " gathered into the warehouse; python -m reports --data counts them by source, with"
+            " the known faults and the terms of each"
+        )
+    return "a table that was given as it is: the run does not know who made it, or from what"
+
+
+def _years(run: Run) -> str:
+    """First and last fiscal year; empty where the panel names none."""
+    if run.summary is None:
+        return ""
+    years = sorted({int(year) for counts in run.summary.years.values() for year in counts})
+    return f"{years[0]} to {years[-1]}" if years else ""
+
+
+@dataclass(frozen=True)
+class Misuse:
+    """Something that a model must not be used for; `why` says it of a run, empty: it may be."""
+
+    what: str
+    why: Callable[[Run], str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A misuse and the reason, for one run."""
+
+    what: str
+    why: str
+
+
+def misuses(run: Run) -> tuple[Warned, ...]:
+    """What the model of a run must not be used for, and why."""
+    said = ((misuse.what, misuse.why(run)) for misuse in MISUSES)
+    return tuple(Warned(what, why) for what, why in said if why)
+
+
+def _simulated(run: Run) -> str:
+    if not run.simulated:
+        return ""
+    return (
+        "It was trained on SIMULATED companies. The figures show that the software works. They say"
+        " nothing about any real company, and the model must not be used to judge one."
+    )
+
+
+def _no_proof(run: Run) -> str:
+    return f"{headline(run)} A company that it names may be sound, and one that it clears may fail."
+
+
+def _unlike(run: Run) -> str:
+    return (
+        "Banks, insurers, other countries, other accounting rules: the model has learnt nothing of"
+        " them."
+    )
+
+
+def _thin(run: Run) -> str:
+    return (
+        "Missing values are replaced by the training median: a company with many of them looks"
+        " average, whatever its state."
+    )
+
+
+def _no_rate(run: Run) -> str:
+    as_given = "Those as given lean towards the rare classes. " if balanced(run) else ""
+    if run.assessed.quality is None:
+        return f"{as_given}Compare them with each other, not with a default rate."
+    return (
+        f"{as_given}Calibrated ones hold as far as the figures above say, and for such companies."
+    )
+
+
+def _optimistic(run: Run) -> str:
+    if not picked_on_test(run):
+        return ""
+    return (
+        f"It is the best of {len(run.leaderboard)} on these same test rows. Judge a use of it on"
+        " rows that it has never seen."
+    )
+
+
+def _known_companies(run: Run) -> str:
+    return MEANING["paper"] if run.facts["protocol"] == "paper" else ""
+
+
+def _leaks(run: Run) -> str:
+    if run.audit is None:
+        return (
+            "No leak audit was made: whether missing values, years, sources or sizes give the"
+            " classes away is not known."
+        )
+    found = count(len(run.audit.warnings), "warning")
+    return f"The leak audit gives {found}: read the section above first." * bool(run.audit.warnings)
+
+
+MISUSES: tuple[Misuse, ...] = (
+    Misuse("To judge a real company", _simulated),
+    Misuse(
+        "To decide on credit automatically",
+        lambda run: (
+            "To grant, refuse, price or call in a loan takes a person who has read the"
+            " company’s statements; a score is a reason to read them."
+        ),
+    ),
+    Misuse("As proof that a company will fail, or that it will not", _no_proof),
+    Misuse("For companies unlike the training rows", _unlike),
+    Misuse("For companies of which little is known", _thin),
+    Misuse("To read probabilities as default rates", _no_rate),
+    Misuse("To quote these figures as what to expect", _optimistic),
+    Misuse("To say how well it does on new companies", _known_companies),
+    Misuse("Without a look at the leak audit", _leaks),
+)

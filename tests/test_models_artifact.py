@@ -15,11 +15,12 @@ import skops.io
 from test_models_panel import made_up_panel
 from test_models_pipeline import small
 
-from models.artifact import load, manifest_hash, save
+from models.artifact import load, manifest_hash
 from models.evaluate import RunResult, make_plan, run
 from models.learner import Learner
 from models.learners import LEARNERS
 from models.pipeline import build_pipeline
+from models.saving import save
 from warehouse.errors import InputError
 
 

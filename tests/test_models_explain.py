@@ -1,31 +1,28 @@
-"""Reasons: SHAP values that add up to what the model says, and their words."""
+"""Reasons: shares that add up to what the model says, and their words."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import xgboost
 from test_models_panel import made_up
 from test_models_pipeline import small
 
-from models.artifact import Model, load, save
+from models.artifact import Model, load
+from models.calibration import Calibration
 from models.evaluate import RunResult, make_plan, run
-from models.explain import Reason, contributions, reasons, risk_class, risk_words, unit
+from models.explain import Reason, explain, risk_class, risk_words, shares
+from models.history import History
 from models.learners import LEARNERS, learner_named
 from models.panel import Floats, panel_from_frame
 from models.pipeline import build_pipeline
+from models.saving import save
 
-BOOSTERS = ("xgboost", "lightgbm", "catboost", "gb")
-OTHERS = ("lr", "svm", "knn", "ann", "gb-exact")
 NAMES = {2: ("bankrupt", "healthy"), 3: ("bankrupt", "distressed", "healthy")}
-# Of shap, about the colours of its plots.
-pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 Make = Callable[[str, int], Model]
 
 
@@ -63,73 +60,45 @@ def frame() -> pd.DataFrame:
     return made_up(12, seed=3)[[f"r{i}" for i in range(6)]]
 
 
-def raw(learner: Any, columns: Floats) -> Floats:
-    """The margins as the library itself gives them: rows, or rows x classes."""
-    match type(learner).__name__:
-        case "XGBClassifier":
-            booster = learner.get_booster()
-            return booster.predict(xgboost.DMatrix(columns), output_margin=True)
-        case "BoosterClassifier":
-            return learner.booster.predict(columns, raw_score=True)
-        case "CatBoostClassifier":
-            return learner.predict(columns, prediction_type="RawFormulaVal")
-        case _:
-            return learner.decision_function(columns)
+def probability(model: Model, rows: pd.DataFrame) -> Floats:
+    """Of bankruptcy, as a reader of a score sees it."""
+    given = model.predict_proba(rows)
+    told = model.calibrated(given)
+    return (given if told is None else told)["bankrupt"].to_numpy()
 
 
-def bias(learner: Any, columns: Floats) -> float:
-    """The expected margin of the first of three classes, as the library tells it."""
-    if type(learner).__name__ == "XGBClassifier":
-        matrix = xgboost.DMatrix(columns)
-        return float(learner.get_booster().predict(matrix, pred_contribs=True)[0, 0, -1])
-    return float(learner.booster.predict(columns, pred_contrib=True)[0, columns.shape[1]])
+def contributions(model: Model, rows: pd.DataFrame) -> Floats:
+    return shares(model, model.columns(rows))[1]
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("learner", BOOSTERS)
-def test_shares_and_one_bias_make_the_margin_of_the_risk_class(
-    learner: str, classes: int, make: Make
-) -> None:
-    model = make(learner, classes)
-    columns = model.columns(frame())
-    margin = raw(model.learner, columns)
-    # Two classes have one margin, that of the second: healthy.
-    margin = -margin if margin.ndim == 1 else margin[:, 0]
-    shares = contributions(model, frame())
-    assert shares.shape == (len(columns), len(model.selected))
-    assert np.ptp(margin) > 0.5
-    rest = margin - shares.sum(axis=1)
-    np.testing.assert_allclose(rest, rest[0], atol=1e-4)
-    if classes == 3 and learner in ("xgboost", "lightgbm"):
-        assert rest[0] == pytest.approx(bias(model.learner, columns), abs=1e-4)
-    assert unit(model) == "log-odds"
+def reasons(
+    model: Model, rows: pd.DataFrame, sectors: list[str | None], most: int = 5
+) -> list[tuple[Reason, ...]]:
+    return [found.reasons for found in explain(model, rows, sectors, most)]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("learner", OTHERS)
-def test_shares_sum_to_the_distance_from_the_average_company(
-    learner: str, classes: int, make: Make
-) -> None:
+@pytest.mark.parametrize("learner", [e.name for e in LEARNERS])
+def test_base_and_shares_sum_to_the_probability(learner: str, classes: int, make: Make) -> None:
     model = make(learner, classes)
-    shares = contributions(model, frame())
-    assert shares.shape == (len(frame()), len(model.selected))
-    proba = model.predict_proba(frame())["bankrupt"]
-    average = model.learner.predict_proba(np.zeros((1, len(model.selected))))[0, 0]
-    assert np.ptp(proba) > 0.05
-    np.testing.assert_allclose(shares.sum(axis=1), proba - average, atol=1e-9)
-    assert unit(model) == "probability"
+    wanted = probability(model, frame())
+    base, found = shares(model, model.columns(frame()))
+    assert found.shape == (len(frame()), len(model.selected))
+    assert np.ptp(wanted) > 0.05
+    np.testing.assert_allclose(base + found.sum(axis=1), wanted, atol=1e-6)
+    for said, value in zip(explain(model, frame(), [None] * len(frame()), 2), wanted, strict=True):
+        assert len(said.reasons) <= 2
+        assert said.probability == pytest.approx(value, abs=1e-6)
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-def test_shares_of_a_forest_and_one_bias_make_the_probability(classes: int, make: Make) -> None:
-    model = make("rf", classes)
-    shares = contributions(model, frame())
-    proba = model.predict_proba(frame())["bankrupt"].to_numpy()
-    rest = proba - shares.sum(axis=1)
-    assert shares.shape == (len(frame()), len(model.selected))
-    np.testing.assert_allclose(rest, rest[0], atol=1e-9)
-    assert unit(model) == "probability"
+def test_they_sum_to_the_calibrated_probability(make: Make) -> None:
+    calibration = Calibration(((0.5, 0.1), (0.0, 0.7)), (0.3, -0.3), (40, 60))
+    plain = make("xgboost", 2)
+    model = replace(plain, calibration=calibration)
+    base, found = shares(model, model.columns(frame()))
+    np.testing.assert_allclose(base + found.sum(axis=1), probability(model, frame()), atol=1e-6)
+    assert np.abs(probability(model, frame()) - probability(plain, frame())).max() > 0.05
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -145,8 +114,8 @@ def test_a_low_r0_raises_the_risk_and_a_high_one_lowers_it(
     shares = contributions(model, rows)[:, model.selected.index("r0")]
     assert shares[0] > 0 >= shares[1]
     bad, good = ({r.feature: r.words() for r in row} for row in reasons(model, rows, [None] * 2))
-    assert bad["r0"].endswith("raises the risk of bankruptcy")
-    assert learner == "knn" or good["r0"].endswith("lowers the risk of bankruptcy")
+    assert bad["r0"].count("raises the probability of bankruptcy by ") == 1
+    assert learner == "knn" or "lowers the probability of bankruptcy by " in good["r0"]
 
 
 def test_an_exchange_of_one_feature_gives_the_exact_shapley_values(make: Make) -> None:
@@ -158,6 +127,7 @@ def test_an_exchange_of_one_feature_gives_the_exact_shapley_values(make: Make) -
             return np.column_stack([both, 1 - both])
 
     model = replace(make("lr", 2), learner=Both(), selected=("r0", "r1"), prepare=Plain())
+    model = replace(model, history=None, calibration=None)
     rows = pd.DataFrame(1.0, index=range(3), columns=list(model.features))
     shares = contributions(model, rows)
     np.testing.assert_allclose(shares[:, :2], 0.25)
@@ -188,6 +158,7 @@ def test_the_largest_come_first_and_are_the_same_again(make: Make) -> None:
     found = reasons(model, frame(), [None] * len(frame()), most=2)
     for row, said in enumerate(found):
         order = np.argsort(-np.abs(shares[row]), kind="stable")[:2]
+        order = order[shares[row, order] != 0]
         assert [r.feature for r in said] == [model.selected[k] for k in order]
         assert [r.contribution for r in said] == [shares[row, k] for k in order]
     assert found == reasons(model, frame(), [None] * len(frame()), most=2)
@@ -221,24 +192,50 @@ def test_missing_value_is_said(make: Make) -> None:
     rows = frame().iloc[:1].assign(r0=np.nan)
     said = {r.feature: r for r in reasons(model, rows, [None], most=9)[0]}
     assert said["r0"].value is None
-    assert said["r0"].words().startswith("r0 missing (median ")
+    assert said["r0"].words().startswith("r0 missing, taken as the training median; ")
     assert all(r.value is not None for name, r in said.items() if name != "r0")
 
 
+def test_tenth_is_that_of_the_sector_where_enough_of_it_is_known(make: Make) -> None:
+    """Training rows from 1 to 100; steel has the lowest 20, jute one too few."""
+    plain = make("xgboost", 3)
+    assert plain.history is not None
+    known = pd.DataFrame({name: np.arange(1.0, 101.0) for name in plain.selected})
+    rows = pd.DataFrame({"sector": ["steel"] * 20 + ["jute"] * 19 + [None] * 61})
+    model = replace(plain, history=History(rows, known, np.zeros((100, len(plain.selected)))))
+    asked = pd.concat([frame().iloc[:1]] * 4, ignore_index=True)
+    asked[list(plain.features)] = np.tile([[0.0], [15.0], [100.0], [57.5]], 6)
+    said = explain(model, asked, ["steel", "steel", "jute", None], most=9)
+    found = (
+        {(r.tenth, r.peers) for r in said[0].reasons},
+        {(r.tenth, r.peers) for r in said[1].reasons},
+    )
+    assert found == ({(1, "steel")}, {(8, "steel")})
+    assert {(r.tenth, r.peers) for r in said[2].reasons} == {(10, None)}
+    assert {(r.tenth, r.peers) for r in said[3].reasons} == {(6, None)}
+
+
 def test_words() -> None:
-    reason = Reason("X1", "current ratio", 1234.5, 1.2, "steel", -0.1, "risk of bankruptcy")
-    expected = "current ratio 1,234.50 (steel median 1.20) lowers the risk of bankruptcy"
-    assert reason.words() == expected
-    bare = replace(reason, value=None, median=None, contribution=0.1)
-    assert bare.words() == "current ratio missing raises the risk of bankruptcy"
+    reason = Reason(
+        "X1", "current ratio", 1234.5, 1, "Steel", 1.2, "Steel", -0.14, "probability of bankruptcy"
+    )
+    lowers = "lowers the probability of bankruptcy by 14 points"
+    assert reason.words() == f"current ratio 1,234.50, lowest tenth of Steel; {lowers}"
+    assert replace(reason, tenth=10, peers=None).standing() == "1,234.50, highest tenth of all"
+    assert replace(reason, tenth=2).standing() == "1,234.50, 2nd tenth from below of Steel"
+    assert replace(reason, tenth=9).standing() == "1,234.50, 2nd highest tenth of Steel"
+    assert replace(reason, tenth=None).standing() == "1,234.50"
+    bare = replace(reason, value=None, median=None, contribution=0.0312)
+    raises = "raises the probability of bankruptcy by 3.1 points"
+    assert bare.words() == f"current ratio missing, taken as the training median; {raises}"
 
 
 @pytest.mark.parametrize(
     ("classes", "at", "words"),
     [
-        (("bankrupt", "healthy"), 0, "risk of bankruptcy"),
-        (("alive", "bankrupt"), 1, "risk of bankruptcy"),
-        (("fails", "survives"), 0, "risk of failure"),
+        (("bankrupt", "healthy"), 0, "probability of bankruptcy"),
+        (("alive", "bankrupt"), 1, "probability of bankruptcy"),
+        (("fails", "survives"), 0, "probability of failure"),
         (("0", "1"), 1, "probability of class '1'"),
         (("bad", "good"), 0, "probability of class 'bad'"),
     ],

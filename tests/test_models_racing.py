@@ -76,10 +76,11 @@ def test_all_points_run_all_folds_where_nothing_is_dropped() -> None:
     assert numbers(found) == [2, 1]
 
 
-def test_only_learners_with_rounds_are_cut_to_a_count() -> None:
+def test_learners_without_rounds_are_cut_later() -> None:
     assert keeps_of("full", rounds=True, listed=False) == (3, 2, 1)
     assert keeps_of("full", rounds=True, listed=True) == keeps_of("quick", True, False) == (1,)
-    assert keeps_of("full", rounds=False, listed=False) == keeps_of("quick", False, True) == ()
+    assert keeps_of("full", rounds=False, listed=False) == (None, 4, 2)
+    assert keeps_of("full", rounds=False, listed=True) == keeps_of("quick", False, True) == ()
 
 
 def test_a_point_far_behind_is_dropped_and_one_less_so_is_not() -> None:

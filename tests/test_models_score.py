@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -25,13 +25,15 @@ from test_models_panel import made_up
 from test_warehouse_screener import MILLS, workbook
 
 from features.dataset import FEATURES, demo_warehouse, panel
-from models.artifact import Model, load, save
+from models.answer import AnswerYear
+from models.artifact import Model, load
 from models.evaluate import RunResult, make_plan, run
 from models.learners import learner_named
 from models.panel import panel_from_frame
 from models.pipeline import build_pipeline
-from models.score import FORMATS, _gaps, main, newest_model
-from models.scoring import FEW_RATIOS, Missing, _level, file_warehouse, score
+from models.saving import save
+from models.score import FORMATS, _gap_lines, main, newest_model
+from models.scoring import FEW_RATIOS, Ask, Missing, level_of, score, score_file
 from models.train import _macro
 from warehouse import store
 from warehouse.console import LOG_WIDTH
@@ -124,8 +126,7 @@ def answer(world: World, two: Path) -> dict[str, str]:
 
 
 def in_all_formats(path: Path, model: Model) -> dict[str, str]:
-    with file_warehouse(path) as (connection, _):
-        found = score(connection, model)
+    found = score_file(path, model)
     texts = {}
     for form, write in FORMATS.items():
         screen = Console(file=StringIO(), width=LOG_WIDTH, markup=False, highlight=False)
@@ -148,8 +149,7 @@ def refused(ran: Ran, *words: str) -> None:
 
 
 def probabilities(path: Path, model: Model) -> dict[tuple[str, int], tuple[float, ...]]:
-    with file_warehouse(path) as (connection, _):
-        answer = score(connection, model, most_reasons=0)
+    answer = score_file(path, model, Ask("none"))
     return {
         (c.company_id, y.fiscal_year): tuple(y.probabilities.values())
         for c in answer.companies
@@ -207,25 +207,26 @@ def test_json_has_the_keys_that_it_promises(
 
 
 def check_json(answer: dict[str, Any]) -> None:
-    assert answer["schema"] == "insolvency-radar/score/1"
+    assert answer["schema"] == "insolvency-radar/score/2"
     assert set(answer) == {
-        *("schema", "model", "classes", "risk_class", "contribution_unit", "companies"),
-        *("refused", "notices"),
+        *("schema", "model", "classes", "risk_class", "risk", "companies", "refused", "notices"),
     }
     assert answer["model"]["simulated"] is True
     assert answer["model"]["label_rule"] == "made up"
-    assert (answer["risk_class"], answer["contribution_unit"]) == ("bankrupt", "log-odds")
+    assert (answer["risk_class"], answer["risk"]) == ("bankrupt", "probability of bankruptcy")
     first, second = answer["companies"]
     assert (first["company_id"], second["company_id"]) == ("demo-0001", "demo-0002")
     for year in first["years"] + second["years"]:
-        assert set(year) == {
-            *("fiscal_year", "fiscal_year_end", "basis", "probabilities", "prediction", "missing"),
-            *("proxies", "failed_checks", "reasons", "ratios", "few_ratios"),
-        }
+        assert set(year) == {field.name for field in fields(AnswerYear)}
         assert sum(year["probabilities"].values()) == pytest.approx(1, abs=1e-6)
-        assert year["prediction"] == max(year["probabilities"], key=year["probabilities"].get)
-        assert len(year["reasons"]) == 5
-        assert {"words", "feature", "value", "median", "sector"} < set(year["reasons"][0])
+        assert year["prediction"] == max(year["as_given"], key=year["as_given"].get)
+        why = year["explanation"]
+        total = why["base"] + sum(one["contribution"] for one in why["reasons"]) + why["rest"]
+        assert total == pytest.approx(year["probabilities"]["bankrupt"], abs=1e-6)
+        assert len(why["reasons"]) == 5
+        assert {"text", "feature", "value", "median", "sector", "tenth"} < set(why["reasons"][0])
+        assert len(year["neighbours"]) == 3
+        assert (year["counterfactual"] is None) or year["prediction"] == "bankrupt"
 
 
 def test_simulated_is_said_in_every_format(answer: dict[str, str]) -> None:
@@ -238,8 +239,7 @@ def test_simulated_is_said_in_every_format(answer: dict[str, str]) -> None:
 
 def test_model_of_real_companies_is_not_called_simulated(world: World, two: Path) -> None:
     real = replace(world.model, manifest={**world.model.manifest, "simulated": False})
-    with file_warehouse(two) as (connection, _):
-        assert score(connection, real, most_reasons=0).notices == ()
+    assert score_file(two, real, Ask("none")).notices == ()
 
 
 def test_table_has_a_row_a_year_and_the_reasons_of_the_last(answer: dict[str, str]) -> None:
@@ -249,9 +249,9 @@ def test_table_has_a_row_a_year_and_the_reasons_of_the_last(answer: dict[str, st
         for year in company["years"]:
             line = next(part for part in rest.splitlines() if year["fiscal_year_end"] in part)
             assert f"{year['ratios']} of 62 ratios" in line
-        for reason in company["years"][-1]["reasons"]:
-            assert f"{reason['contribution']:+.3f}" in rest
-    assert rest.count("SHAP values in log-odds") == 1
+        for reason in company["years"][-1]["explanation"]["reasons"]:
+            assert f"{100 * reason['contribution']:+.1f}" in rest
+    assert rest.count("points sum from") == 1
 
 
 @pytest.mark.parametrize("form", ["table", "html"])
@@ -310,7 +310,7 @@ def test_company_by_id_symbol_isin_or_name(world: World, filled: Path) -> None:
     """An id goes before another company's symbol that reads the same."""
     with store.connect(filled, read_only=True) as connection:
         for name in ("demo-0001", "mills", "INE000A01010", "Example Mills Ltd"):
-            found = score(connection, world.model, name, most_reasons=0).companies
+            found = score(connection, world.model, name, Ask("none")).companies
             assert [company.company_id for company in found] == ["demo-0001"]
         with pytest.raises(InputError, match=r"names 2 companies \(demo-0002, demo-0003\)"):
             score(connection, world.model, "Example Twin Ltd")
@@ -318,7 +318,8 @@ def test_company_by_id_symbol_isin_or_name(world: World, filled: Path) -> None:
 
 def test_sector_of_the_company_gives_the_medians(scored: Score, filled: Path, world: World) -> None:
     ran = scored("--company", "TWINA", "--db", filled, "--format", "json")
-    reason = json.loads(ran.out)["companies"][0]["years"][-1]["reasons"][0]
+    year = json.loads(ran.out)["companies"][0]["years"][-1]
+    reason = year["explanation"]["reasons"][0]
     known = world.model.manifest["medians"]["sectors"]["Capital Goods"]
     assert (reason["sector"], reason["median"]) == ("Capital Goods", known[reason["feature"]])
 
@@ -395,8 +396,10 @@ def test_names_are_text_and_nothing_else(scored: Score, world: World, tmp_path: 
 
 
 def test_wrong_use(scored: Score, two: Path, filled: Path) -> None:
-    refused(scored(), "name a FILE or a --company")
-    refused(scored(two, "--company", "demo-0001"), "not both")
+    refused(scored(), "name a FILE, a --company or --all")
+    refused(scored(two, "--company", "demo-0001"), "only one of them")
+    refused(scored("--all"), "--all and --since DATE go together")
+    refused(scored(two, "--format", "text"), "--format text is for --all")
     refused(scored(two, "--db", filled), "--db is the warehouse of --company")
 
 
@@ -409,7 +412,7 @@ def test_bad_files(scored: Score, tmp_path: Path) -> None:
     refused(scored(header))
     event = {"company_id": "a", "event_type": "liquidation", "event_date": "2019-01-01"}
     path = write_csv(tmp_path / "e.csv", [event])
-    refused(scored(path), "e.csv: holds events; expected statements or a Screener workbook")
+    refused(scored(path), "e.csv: holds events; expected statements, a Screener workbook")
 
 
 def test_no_warehouse(scored: Score, tmp_path: Path) -> None:
@@ -466,23 +469,20 @@ def test_model_of_other_columns_is_refused(scored: Score, two: Path, tmp_path: P
 def test_as_many_features_are_computed_as_the_model_takes(
     inputs: tuple[str, ...], level: str, world: World
 ) -> None:
-    assert _level(replace(world.model, inputs=inputs)) == level
+    assert level_of(replace(world.model, inputs=inputs)) == level
 
 
 def test_features_that_no_level_has_are_refused(world: World) -> None:
     with pytest.raises(InputError, match=r"\(X67, X1_trend9\); name a model"):
-        _level(replace(world.model, inputs=("X1", "X67", "X1_trend9")))
+        level_of(replace(world.model, inputs=("X1", "X67", "X1_trend9")))
 
 
 def test_a_long_list_of_gaps_is_cut(world: World, two: Path) -> None:
-    with file_warehouse(two) as (connection, _):
-        found = score(connection, world.model, most_reasons=0)
-    company = found.companies[0]
+    company = score_file(two, world.model, Ask("none")).companies[0]
     gaps = tuple(Missing(f"X{i}", "no three years in a row") for i in range(1, 100))
-    year = replace(company.years[-1], missing=gaps)
-    text = _gaps(replace(company, years=(year,))).plain
-    assert "  no three years in a row: X1, X2, " in text
-    assert text.rstrip().endswith(", X62 and 37 more")
+    lines = _gap_lines(replace(company.years[-1], missing=gaps, needs=()))
+    assert lines[1].startswith("  no three years in a row: X1, X2, ")
+    assert lines[1].endswith(", X62 and 37 more")
 
 
 def test_few_columns_of_ours_are_enough(
@@ -501,7 +501,6 @@ def test_few_columns_of_ours_are_enough(
         for one in (said, json.loads(answer["json"]))
     )
     assert mine == whole
-    assert said["contribution_unit"] == "probability"
 
 
 @pytest.mark.slow
@@ -544,6 +543,123 @@ def test_real_workbooks(shared: Path, world: World) -> None:
 def test_real_bank_is_refused(shared: Path, scored: Score) -> None:
     ran = scored(shared / "fixtures/screener/KOTAKBANK.xlsx")
     refused(ran, "kotak", "a bank, NBFC or insurer")
+
+
+def test_json_statements_are_read_like_any_table(
+    scored: Score, world: World, answer: dict[str, str], tmp_path: Path
+) -> None:
+    text = world.of("demo-0001", "demo-0002").to_csv(index=False)
+    rows: list[dict[str, Any]] = list(csv.DictReader(StringIO(text)))
+    rows = [{**row, "value": float(row["value"])} for row in rows]
+    for name, held in (("rows", rows), ("wrapped", {"statements": rows})):
+        path = tmp_path / f"{name}.csv"  # told by its content
+        path.write_text(json.dumps(held))
+        assert scored(path, "--format", "csv").out == answer["csv"] + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[{"company_id": NaN}]', "NaN is not a number"),
+        ('[{"a": 1, "a": 2}]', "a row has a key twice"),
+        ('[{"company_id": {"x": 1}}]', "row 1, 'company_id': expected a value, got a nested one"),
+        ("[1]", "row 1: expected an object, got int"),
+        ("[" * 100_000, "not readable as JSON"),
+        ('{"a": [], "b": []}', "expected an array of rows"),
+        ("[]", "expected rows below the header, got none"),
+        ('[{"company_id": "a", "fiscal_year_end": "2019-03-31", "item": "cash", "value": "x"}]',
+         "row 1, column value: expected a finite number, got 'x'"),
+    ],
+)  # fmt: skip
+def test_bad_json_is_one_line(text: str, words: str, scored: Score, tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(text)
+    refused(scored(path), "s.json", words)
+
+
+def test_a_folder_is_scored_whatever_else_lies_there(
+    scored: Score, world: World, tmp_path: Path, answer: dict[str, str]
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    world.of("demo-0001").to_csv(folder / "a.csv", index=False)
+    world.of("demo-0002").to_parquet(folder / "b.bin")
+    workbook(folder / "c.dat", MILLS)
+    (folder / "d.csv").write_text("not,a,table\n1,2,3\n")
+    (folder / ".hidden").write_text("x")
+    ran = scored(folder, "--format", "json")
+    assert ran.code == 1
+    told = json.loads(ran.out)
+    companies = [company["company_id"] for company in told["companies"]]
+    assert companies == ["demo-0001", "demo-0002", "example-mills-ltd"]
+    assert len(told["refused"]) == 1
+    assert "d.csv: unknown columns" in told["refused"][0]
+    wanted = json.loads(answer["json"])["companies"]
+    assert told["companies"][:2] == wanted
+    (folder / "a.csv").unlink(), (folder / "b.bin").unlink(), (folder / "c.dat").unlink()
+    refused(scored(folder), "no file could be read")
+    (folder / "d.csv").unlink()
+    refused(scored(folder), "0 files; expected 1 to")
+
+
+def test_a_desk_is_left_as_it_was(world: World, two: Path, tmp_path: Path) -> None:
+    wanted = score_file(two, world.model)
+    bad = write_csv(tmp_path / "b.csv", year_rows("b", "2019-03-31", BANK))
+    with store.in_memory() as desk:
+        before = store.fingerprint(desk)
+        for _ in range(2):
+            assert score_file(two, world.model, desk=desk) == wanted
+            with pytest.raises(InputError, match="not scored"):
+                score_file(bad, world.model, desk=desk)
+            with pytest.raises(InputError, match="no such file"):
+                score_file(tmp_path / "none", world.model, desk=desk)
+        assert store.fingerprint(desk) == before
+
+
+def test_years_explained_are_those_asked_for(world: World, two: Path) -> None:
+    for explain, wanted in (("all", {True}), ("latest", {False}), ("none", {False})):
+        for company in score_file(two, world.model, Ask(explain)).companies:
+            assert {year.explanation is not None for year in company.years[:-1]} == wanted
+            assert (company.years[-1].explanation is not None) == (explain != "none")
+
+
+def test_needs_name_the_items_that_would_fill_most(world: World, tmp_path: Path) -> None:
+    (company,) = score_file(few(tmp_path, "Example Ltd"), world.model).companies
+    year = company.years[0]
+    assert [len(need.features) for need in year.needs] == sorted(
+        (len(need.features) for need in year.needs), reverse=True
+    )
+    found = {need.item: need.features for need in year.needs}
+    assert "X1" in found["current_liabilities"]
+    gaps = {gap.feature for gap in year.missing if gap.reason.startswith("missing ")}
+    assert {feature for need in year.needs for feature in need.features} == gaps
+
+
+def test_several_models_stand_side_by_side(world: World, two: Path, scored: Score) -> None:
+    flipped = Turned(world.model.learner)
+    other = replace(world.model, learner=flipped)
+    found = score_file(two, world.model, Ask("none", others=(world.model, other)))
+    for company in found.companies:
+        for year in company.years:
+            mine, same, turned = year.opinions
+            assert mine.probabilities == same.probabilities == year.probabilities
+            assert list(turned.probabilities.values()) == pytest.approx(
+                list(year.probabilities.values())[::-1]
+            )
+            assert year.agreement == (2 + (turned.prediction == year.prediction)) / 3
+    strange = replace(world.model, classes=("a", "b", "c"))
+    with pytest.raises(InputError, match="of other classes"):
+        score_file(two, world.model, Ask(others=(strange,)))
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A classifier that takes the classes in the opposite order."""
+
+    learner: Any
+
+    def predict_proba(self, X: Any) -> Any:
+        return self.learner.predict_proba(X)[:, ::-1]
 
 
 def test_workbook_years_are_dated_as_in_the_book(scored: Score, tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ from test_models_pipeline import small
 
 from features.dataset import FEATURES, feature_names
 from features.ratios import RATIOS
-from models.artifact import Model, load, manifest_hash, save
+from models.artifact import Model, load, manifest_hash
 from models.evaluate import RunResult, make_plan, run
 from models.explain import feature_name, reasons
 from models.learners import learner_named
 from models.panel import Panel, panel_from_frame, sector_columns, with_sector_relative
 from models.pipeline import SectorRelative, build_pipeline, fold_data, prepare
 from models.protocols import protocol_named
+from models.saving import save
 from warehouse.errors import InputError
 
 NAN = float("nan")

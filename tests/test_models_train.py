@@ -14,7 +14,7 @@ from test_models_panel import horizon_frame, made_up
 import models.search
 from features.dataset import Features, feature_names, load_demo, training_data
 from models import scoring
-from models.artifact import Model, load
+from models.artifact import Model, load, load_others
 from models.outputs import whole_folder
 from models.panel import LEVELS, panel_from_frame, sector_columns
 from models.score import main as score
@@ -59,6 +59,27 @@ def test_a_run_writes_its_folder(tmp_path: Path) -> None:
     proba = load(out / "model").predict_proba(made_up()).to_numpy()
     assert np.allclose(proba.sum(axis=1), 1)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_best_of_each_learner_is_kept_as_asked(tmp_path: Path) -> None:
+    """Beside the best model, best first, each as it was scored on the test rows."""
+    names = ("--learners", "lr,knn,xgboost", "--selectors", "all,correlation", "--keep", "3")
+    result = train(tmp_path, *names)
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "run"
+    board = pd.read_csv(out / "leaderboard.csv").drop_duplicates("learner")
+    best, *others = (f"{row.learner}/{row.selector}" for row in board.itertuples())
+    assert load(out / "model").name == best
+    found = load_others(out / "model")
+    assert [model.name for model in found] == others
+    scored = pd.read_parquet(out / "test_predictions.parquet").set_index(["learner", "selector"])
+    for model in found:
+        rows = scored.loc[tuple(model.name.split("/"))]
+        keys = rows[["company_id", "fiscal_year"]].merge(made_up())
+        told = [f"proba_{name}" for name in model.classes]
+        np.testing.assert_allclose(model.predict_proba(keys), rows[told], atol=1e-6)
+        assert model.calibration is not None
+        assert model.history is None
 
 
 def sectorless() -> pd.DataFrame:

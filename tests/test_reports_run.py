@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from reports import style, words
 from reports.figures import PICTURES
 from reports.folder import AbsentError, Run, read_run
 from reports.page import Shown
-from reports.run import Listed, page, write_report
+from reports.run import OPEN_ROWS, Listed, page, write_report
 from reports.tables import TABLES, best_cells, chosen_rows
 from warehouse.errors import InputError
 from warehouse.exports import write_csv
@@ -265,9 +266,12 @@ class _Page(HTMLParser):
 def _undrawn(out: Path) -> str:
     """The page of a run without its pictures, which take most of the time."""
     run = read_run(out)
-    pictures = {one.name: Shown(one.title, absent="not drawn") for one in PICTURES}
     tables = {one.name: Listed(one.title, one.build(run)) for one in TABLES}
-    return page(run, pictures, tables)
+    return page(run, not_drawn(), tables)
+
+
+def not_drawn() -> dict[str, Shown]:
+    return {one.name: Shown(one.title, absent="not drawn") for one in PICTURES}
 
 
 def _page(out: Path) -> str:
@@ -305,9 +309,18 @@ def test_the_page_fetches_nothing(rendered: Path) -> None:
     assert page.fetched
     assert all(address.startswith("data:image/svg+xml;base64,") for address in page.fetched)
     assert {link.removeprefix("#") for link in page.links} <= page.ids
-    assert not {"script", "link", "iframe", "object", "embed", "form"} & set(page.tags)
+    assert not {"link", "iframe", "object", "embed", "form"} & set(page.tags)
     assert not re.search(r"@import|url\(", _page(rendered))
     assert "default-src 'none'" in _page(rendered)
+
+
+def test_the_one_script_is_the_one_that_the_page_allows(rendered: Path) -> None:
+    scripts = re.findall(r"<script([^>]*)>(.*?)</script>", _page(rendered), re.DOTALL)
+    allowed = re.findall(r"script-src ([^;\"]+)", _page(rendered))
+    assert len(scripts) == len(allowed) == 1
+    about, text = scripts[0]
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    assert (about, allowed[0]) == ("", f"'sha256-{digest}'")
 
 
 def test_pictures_on_the_page_fetch_nothing(rendered: Path) -> None:
@@ -478,7 +491,7 @@ def test_the_page_is_of_the_best_learner_where_an_ensemble_ranks_first(tmp_path:
     assert run.cells[0] == ("stack", "none")
     assert run.best_row == 1
     assert "Ranked above the best learner: Stacking." in page
-    marked = re.findall(r'<tr class="first"><td class=" n">(\d+)</td>', page)
+    marked = re.findall(r'<tr class="first [^>]+><td class=" n">(\d+)</td>', page)
     assert marked == ["2"]
     assert "<dt>Best parameters</dt><dd>{&#34;row&#34;: 1}</dd>" in page
 
@@ -746,3 +759,80 @@ def test_unknown_protocol_and_missing_rows(folder: Path) -> None:
     _json(folder / "run.json", facts | {"protocol": "other"})
     with pytest.raises(InputError, match="unknown protocol"):
         write_report(folder)
+
+
+# ---- the leaderboard's controls, and what the model is not for
+
+
+def test_all_rows_stand_in_one_table_and_those_beyond_wait(folder: Path) -> None:
+    board = pd.read_csv(folder / "leaderboard.csv")
+    whole = _section(_undrawn(folder), "leaderboard")
+    assert (whole.count("data-learner="), whole.count(' more"')) == (len(CELLS), 0)
+    assert 'id="every"' not in whole
+    more = [board.assign(learner=board["learner"] + f"-{n}") for n in range(4)]
+    many = pd.concat([board, *more], ignore_index=True)
+    run = read_run(folder)
+    run = replace(run, leaderboard=many, assessed=replace(run.assessed, comparison=None))
+    tables = {one.name: Listed(one.title, absent="not made") for one in TABLES}
+    section = _section(page(run, not_drawn(), tables), "leaderboard")
+    assert section.count("data-learner=") == 25
+    assert len(re.findall(r'<tr class="(?:first )?more"', section)) == 25 - OPEN_ROWS
+    assert "Show all 25 rows" in section
+
+
+def test_columns_whose_least_is_best_sort_upwards_first(folder: Path) -> None:
+    heads = re.findall(r"<th ([^>]*)>([^<]+)</th>", _section(_undrawn(folder), "leaderboard"))
+    down = {title for about, title in heads if "descending" in about}
+    assert {"Macro-F1", "Recall bankrupt", "MCC", "Accuracy"} < down
+    assert {title for _, title in heads} - down == {
+        *("#", "Model", "Against best", "Log loss", "Brier", "ECE", "Fit s"),
+    }
+
+
+def _misuses(run: Run) -> dict[str, str]:
+    return {said.what: said.why for said in words.misuses(run)}
+
+
+@pytest.mark.parametrize("misuse", words.MISUSES, ids=lambda misuse: misuse.what)
+def test_every_misuse_is_said_of_some_run(folder: Path, misuse: words.Misuse) -> None:
+    run = read_run(folder)
+    paper = {**run.facts, "protocol": "paper", "simulated": True}
+    assert misuse.why(replace(run, facts=paper)).endswith(".")
+
+
+def test_what_the_model_is_not_for_is_said_of_this_run(folder: Path) -> None:
+    run = read_run(folder)
+    said = _misuses(run)
+    assert "To judge a real company" not in said
+    assert "To say how well it does on new companies" not in said
+    assert words.headline(run) in said["As proof that a company will fail, or that it will not"]
+    assert "Calibrated ones hold" in said["To read probabilities as default rates"]
+    bare = _misuses(replace(run, audit=None, assessed=replace(run.assessed, quality=None)))
+    assert "No leak audit was made" in bare["Without a look at the leak audit"]
+    assert "not with a default rate" in bare["To read probabilities as default rates"]
+    assert run.audit is not None
+    clean = replace(run, audit=replace(run.audit, warnings=()))
+    assert "Without a look at the leak audit" not in _misuses(clean)
+    section = _section(_undrawn(folder), "not-for")
+    assert [*re.findall(r"<dt>([^<]+)</dt>", section)] == list(said)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"source": "demo", "simulated": True}, "no statement, event or name is of a real company"),
+        ({"source": "warehouse w.duckdb"}, "python -m reports --data counts them by source"),
+        ({"source": "panel.csv"}, "the run does not know who made it"),
+    ],
+)
+def test_where_the_data_are_from(folder: Path, facts: dict[str, object], expected: str) -> None:
+    run = read_run(folder)
+    said = dict(words.data_sources(replace(run, facts={**run.facts, **facts})))
+    assert said["Rows from"] == facts["source"]
+    assert expected in said["What they rest on"]
+    assert said["Exactly these rows"] == "sha256 " + "0" * 64
+    assert "Fiscal years" not in said  # the made-up summary names none
+    assert run.summary is not None
+    years = {"healthy": {"2020": 3}, "bankrupt": {"2018": 1, "2019": 1}}
+    dated = replace(run, summary=replace(run.summary, years=years))
+    assert dict(words.data_sources(dated))["Fiscal years"] == "2018 to 2020"

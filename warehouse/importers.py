@@ -70,8 +70,8 @@ def import_files(
 
     Args:
         connection: an open warehouse.
-        paths: statements, events, companies, macro or corrections files (CSV, Parquet), Screener
-            workbooks, XBRL filings, saved statement pages.
+        paths: statements, events, companies, macro or corrections files (CSV, Parquet, JSON),
+            Screener workbooks, XBRL filings, saved statement pages.
         company: company_id that the documents belong to; else that of the company that the
             warehouse knows by the ISIN or symbol inside, or one made from the name inside.
         progress: called with each path before it is read.
@@ -191,7 +191,8 @@ def read(path: Path, company: str | None = None) -> Incoming:
     kept = [name in chosen.columns for name in names]
     table = table.select([i for i, keep in enumerate(kept) if keep])
     table = table.rename_columns([n for n, keep in zip(names, kept, strict=True) if keep])
-    return Incoming(path, chosen, table, 1 if readers.is_parquet(path) else 2, notices)
+    header = not (readers.is_parquet(path) or readers.is_json(path))
+    return Incoming(path, chosen, table, 2 if header else 1, notices)
 
 
 def _format_of(path: Path, columns: list[str]) -> Format:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import json
 import zipfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -16,6 +18,7 @@ import pyarrow.parquet as pa_parquet
 from warehouse.errors import InputError
 
 MAX_FILE_BYTES = 4 * 1024**3
+MAX_JSON_BYTES = 200 * 1024**2
 MAX_WORKBOOK_BYTES = 20 * 1024**2
 MAX_UNZIPPED_BYTES = 200 * 1024**2
 MAX_COLUMNS = 2_000
@@ -66,15 +69,24 @@ def require_safe_workbook(path: Path) -> None:
         )
 
 
+def is_json(path: Path) -> bool:
+    """Told by its first character: an array, or an object."""
+    with path.open("rb") as file:
+        return file.read(2**10).removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"[", b"{")
+
+
 def read_table(path: Path) -> pa.Table:
-    """A CSV or Parquet file as an Arrow table; the columns of a CSV are all text.
+    """A CSV, Parquet or JSON file as an Arrow table; the columns of a CSV are all text.
+
+    JSON is an array of objects, one a row, or an object whose one value is that array.
 
     Raises:
         InputError: missing, empty, not UTF-8, a ragged row, a damaged file, no rows, or columns
             that are unnamed or named twice.
     """
     require_file(path)
-    table = _read_parquet(path) if is_parquet(path) else _read_csv(path)
+    read = _read_parquet if is_parquet(path) else _read_json if is_json(path) else _read_csv
+    table = read(path)
     names = [name.strip() for name in table.column_names]
     if len(names) > MAX_COLUMNS:
         raise InputError(f"{path}: {len(names):,} columns; up to {MAX_COLUMNS:,} are read")
@@ -96,6 +108,60 @@ def _read_parquet(path: Path) -> pa.Table:
         return table
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: damaged Parquet file: {_first_line(error)}") from None
+
+
+def _read_json(path: Path) -> pa.Table:
+    require_file(path, MAX_JSON_BYTES)
+    try:
+        found = json.loads(
+            path.read_text(encoding="utf-8-sig"),
+            object_pairs_hook=_no_key_twice,
+            parse_constant=_no_constant,
+        )
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not readable as JSON: {_first_line(error)}") from None
+    rows = next(iter(found.values())) if isinstance(found, dict) and len(found) == 1 else found
+    if not isinstance(rows, list):
+        raise InputError(f"{path}: expected an array of rows, got an object of several keys")
+    names: dict[str, None] = {}
+    for number, row in enumerate(rows, start=1):
+        _require_flat(path, number, row)
+        names |= dict.fromkeys(row)
+    return pa.table({name: _json_column([row.get(name) for row in rows]) for name in names})
+
+
+def _no_key_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a row has a key twice")
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not a number")
+
+
+def _require_flat(path: Path, number: int, row: object) -> None:
+    if not isinstance(row, dict):
+        raise InputError(f"{path}, row {number}: expected an object, got {type(row).__name__}")
+    for name, value in row.items():
+        if isinstance(value, dict | list):
+            raise InputError(f"{path}, row {number}, {name!r}: expected a value, got a nested one")
+
+
+def _json_column(values: list[Any]) -> pa.Array:
+    """Numbers as they are; anything else, and a mixture, as text."""
+    given = [value for value in values if value is not None]
+    if given and all(type(value) in (int, float) for value in given):
+        with suppress(OverflowError):
+            return pa.array([None if v is None else float(v) for v in values], pa.float64())
+    return pa.array([_json_text(value) for value in values], pa.string())
+
+
+def _json_text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value is None else str(value)
 
 
 def _require_utf8(path: Path) -> None:

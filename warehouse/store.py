@@ -239,6 +239,22 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         _IN_TRANSACTION.discard(id(connection))
 
 
+@contextmanager
+def undone(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse as it is, and as it was again at the end, whatever was done to it."""
+    known = _known(connection)
+    connection.execute("BEGIN")
+    _IN_TRANSACTION.add(id(connection))
+    try:
+        yield connection
+    finally:
+        _IN_TRANSACTION.discard(id(connection))
+        with suppress(duckdb.Error):
+            connection.execute("ROLLBACK")
+        _know(connection, known)
+        _forget_part(connection)
+
+
 def one_row(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[object] | None = None
 ) -> tuple[Any, ...] | None:
