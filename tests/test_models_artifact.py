@@ -141,7 +141,7 @@ DAMAGE = {
     "no classes": (lambda d: edit(d, classes=None), "'classes' is missing"),
     "odd classes": (lambda d: edit(d, classes=[1, 2]), "must hold texts"),
     "odd selection": (lambda d: edit(d, selected=["zz"]), "not among the features"),
-    "odd learner": (lambda d: edit(d, learner="oracle"), "unknown learner"),
+    "odd learner": (lambda d: edit(d, learner=7), "'learner' is missing or not a str"),
     "missing file": (lambda d: (d / "learner.skops").unlink(), "missing; copy the whole"),
     "flipped byte": (flip, "sha256 differs"),
     "other path": (other_path, "'files' must name"),

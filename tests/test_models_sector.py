@@ -18,7 +18,7 @@ from features.dataset import FEATURES, feature_names
 from features.ratios import RATIOS
 from models.artifact import Model, load, manifest_hash
 from models.evaluate import RunResult, make_plan, run
-from models.explain import feature_name, reasons
+from models.explain import explain, feature_name
 from models.learners import learner_named
 from models.panel import Panel, panel_from_frame, sector_columns, with_sector_relative
 from models.pipeline import SectorRelative, build_pipeline, fold_data, prepare
@@ -303,7 +303,7 @@ def test_values_are_those_of_the_features_before_anything_is_filled_in(model: Mo
     assert np.isnan(values["r1_rel"].item())
     medians = model.manifest["medians"]
     assert set(medians["overall"]) == set(panel.features)
-    said = {r.feature: r for r in reasons(model, row, ["steel"], most=20)[0]}
+    said = {r.feature: r for r in explain(model, row, ["steel"], most=20)[0].reasons}
     known = [r for name, r in said.items() if name.endswith("_rel")]
     assert known
     for reason in known:

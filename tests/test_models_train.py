@@ -75,7 +75,7 @@ def test_the_best_of_each_learner_is_kept_as_asked(tmp_path: Path) -> None:
     scored = pd.read_parquet(out / "test_predictions.parquet").set_index(["learner", "selector"])
     for model in found:
         rows = scored.loc[tuple(model.name.split("/"))]
-        keys = rows[["company_id", "fiscal_year"]].merge(made_up())
+        keys = rows[["company_id", "fiscal_year"]].astype({"fiscal_year": int}).merge(made_up())
         told = [f"proba_{name}" for name in model.classes]
         np.testing.assert_allclose(model.predict_proba(keys), rows[told], atol=1e-6)
         assert model.calibration is not None
@@ -205,9 +205,9 @@ def of_the_panel_and_of_the_score(db: Path, model: Model) -> None:
     rows = frame.assign(**sector_columns(frame["sector"], frame["fiscal_year"]))
     expected = model.predict_proba(rows).to_numpy()
     with store.connect(db, read_only=True) as connection:
-        found = scoring.score(connection, model, most_reasons=0)
+        found = scoring.score(connection, model, ask=scoring.Ask("none"))
     said = {
-        (company.company_id, year.fiscal_year): tuple(year.probabilities.values())
+        (company.company_id, year.fiscal_year): tuple(year.as_given.values())
         for company in found.companies
         for year in company.years
     }

@@ -7,19 +7,27 @@ import re
 from pathlib import Path
 
 import click
+import jsonschema
 import pytest
 from conftest import Command
 
+from features import dataset
 from features.columns import COLUMNS
 from features.labels import OPTIONS
 from features.macro import MACRO
 from features.ratios import RATIOS
 from features.scores import SCORES, Score
+from models.answer import as_json
+from models.artifact import load, load_others
+from models.evaluate import make_plan, run
 from models.learners import LEARNERS
 from models.metrics import METRICS
+from models.panel import panel_from_frame
 from models.protocols import PROTOCOLS
+from models.saving import save
+from models.scoring import Ask, score
 from models.selectors import SELECTORS
-from reports import docs, known_faults, scores_page
+from reports import answer_page, docs, known_faults, scores_page
 from reports.known_faults import KNOWN_FAULTS
 from reports.pieces import prose
 from scraping.load import modules
@@ -92,12 +100,12 @@ def test_every_link_and_picture_leads_somewhere(written: dict[str, str], repo: P
     assert [link for link in outside if not (repo / "docs" / link).exists()] == []
 
 
-def test_every_picture_is_shown_by_its_page(written: dict[str, str]) -> None:
-    shown = {name: doc.file for doc in docs.DOCS for name in doc.pictures()}
+def test_every_file_is_shown_by_its_page(written: dict[str, str]) -> None:
+    shown = {name: doc.file for doc in docs.DOCS for name in doc.beside()}
     assert shown
     for name, page in shown.items():
         assert f"]({name})" in written[page]
-        assert written[name].startswith("<svg ")
+        assert written[name].startswith("<svg " if name.endswith(".svg") else "{")
 
 
 def test_no_machine_path_is_in_the_docs(written: dict[str, str], repo: Path) -> None:
@@ -199,3 +207,27 @@ def test_the_parts_shown_of_a_score_add_up_to_the_value_worked_by_hand(
     assert sum(map(float, parts)) == pytest.approx(score.example, abs=1e-5)
     assert f"**{score.example:.6f}**" in section
     assert score.reference.split(",")[0] in section
+
+
+def test_the_schema_holds_what_a_score_says(tmp_path: Path) -> None:
+    """By a validator that is not ours, and it refuses an answer that lacks or mistypes a field."""
+    with dataset.demo_warehouse(40) as connection:
+        panel = dataset.panel(connection).to_pandas()
+        plan = make_plan("company", ("lr", "xgboost"), ("all",), "quick", keep=2)
+        result = run(panel_from_frame(panel), plan)
+        save(tmp_path / "run" / "model", result, {})
+        other = result.others[0]
+        save(tmp_path / "run" / "others" / "other", result, {}, other)
+        model = load(tmp_path / "run" / "model")
+        ask = Ask("latest", others=load_others(tmp_path / "run" / "model"))
+        said = json.loads(as_json(score(connection, model, "demo-0001", ask), model))
+    check = jsonschema.Draft202012Validator(answer_page.schema())
+    check.check_schema(answer_page.schema())
+    check.validate(said)
+    year = said["companies"][0]["years"][-1]
+    assert year["explanation"]
+    assert len(year["opinions"]) == 2
+    for broken in ({**said, "schema": "other"}, {k: v for k, v in said.items() if k != "model"}):
+        assert not check.is_valid(broken)
+    year["probabilities"]["bankrupt"] = "many"
+    assert not check.is_valid(said)
