@@ -6,9 +6,10 @@ FOLDER holds statements.parquet, events.csv and companies.csv of real companies.
 that were admitted, and as many healthy ones, drawn by a seed, are set aside; `models.train` (quick
 grid, companies kept apart) learns from all others. Then each of the twenty is scored by its
 statements as known on the day before its admission. "First said" is the first year end of the last
-unbroken run of years that are labelled bankrupt, or in Altman's Z'' zone of distress, up to the
-latest statements: what an analyst who looked every year would have seen without ever being called
-off. What it costs stands below: the healthy years that each calls failing.
+unbroken run of years that are labelled bankrupt, or bankrupt or distressed (as the labels have it,
+another year of a company that fails), or in Altman's Z'' zone of distress, up to the latest
+statements: what an analyst who looked every year would have seen without ever being called off.
+What it costs stands below: the healthy years that each calls failing.
 """
 
 from __future__ import annotations
@@ -58,8 +59,19 @@ def says_model(year: ScoredYear) -> bool:
     return year.prediction == "bankrupt"
 
 
+def says_either(year: ScoredYear) -> bool:
+    return year.prediction in ("bankrupt", "distressed")
+
+
 def says_altman(year: ScoredYear) -> bool:
     return year.scores[0].zone == "distress"
+
+
+JUDGES: tuple[tuple[str, Callable[[ScoredYear], bool]], ...] = (
+    ("bankrupt", says_model),
+    ("or distressed", says_either),
+    ("Altman's Z''", says_altman),
+)
 
 
 def first_said(case: Admitted, says: Callable[[ScoredYear], bool]) -> float | None:
@@ -137,24 +149,22 @@ def scored_years(connection: object, model: Model, company: str) -> tuple[Scored
 
 
 def report(cases: list[Admitted], calm: list[ScoredYear]) -> None:
-    print(
-        f"\n{'company':34s}{'admitted':>12s}{'years':>7s}{'model':>9s}{'Altman':>9s}{'p last':>8s}"
-    )
+    judges = "".join(f"{name:>15s}" for name, _ in JUDGES)
+    print(f"\n{'company':34s}{'admitted':>12s}{'years':>7s}{judges}{'p last':>8s}")
     leads = []
     for case in cases:
-        pair = (first_said(case, says_model), first_said(case, says_altman))
-        leads.append(pair)
-        told = "".join(f"{'never' if lead is None else f'{lead:.1f}':>9s}" for lead in pair)
+        found = [first_said(case, says) for _, says in JUDGES]
+        leads.append(found)
+        told = "".join(f"{'never' if lead is None else f'{lead:.1f}':>15s}" for lead in found)
         last = case.years[-1].probabilities["bankrupt"]
         print(f"{case.company[:33]:34s}{case.day!s:>12s}{len(case.years):7d}{told}{last:8.2f}")
-    frame = pd.DataFrame(leads, columns=["the model", "Altman's Z''"])
-    for (name, column), says in zip(frame.items(), (says_model, says_altman), strict=True):
-        alarms = sum(says(year) for year in calm)
-        print(
-            f"{name}: {column.notna().sum()} of {len(cases)} before admission, median"
-            f" {column.median():.1f} years; {alarms} of {len(calm)} healthy company-years called"
-            f" failing"
-        )
+    frame = pd.DataFrame(leads, columns=[name for name, _ in JUDGES], dtype="float64")
+    heads = f"{'said before':>13s}{'median years':>14s}{'healthy years called failing':>31s}"
+    print(f"\n{'':15s}{heads}")
+    for name, says in JUDGES:
+        alarms, said = sum(says(year) for year in calm), frame[name].notna().sum()
+        share = f"{alarms} of {len(calm)}"
+        print(f"{name:15s}{f'{said} of {len(cases)}':>13s}{frame[name].median():14.1f}{share:>31s}")
     print("years before admission of the first of the last unbroken run of warnings; p last: the")
     print("calibrated probability of bankruptcy by the latest statements known before")
 

@@ -68,7 +68,8 @@ class Reason:
     def words(self) -> str:
         """The reason as a sentence."""
         way = "raises" if self.contribution > 0 else "lowers"
-        points = f"{abs(100 * self.contribution):.1f}".removesuffix(".0")
+        size = abs(100 * self.contribution)
+        points = f"{size:.1f}".removesuffix(".0") if size >= 0.05 else "less than 0.1"
         return f"{self.name} {self.standing()}; {way} the {self.risk} by {points} points"
 
     def standing(self) -> str:

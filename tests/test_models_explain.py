@@ -221,6 +221,7 @@ def test_words() -> None:
     )
     lowers = "lowers the probability of bankruptcy by 14 points"
     assert reason.words() == f"current ratio 1,234.50, lowest tenth of Steel; {lowers}"
+    assert replace(reason, contribution=1e-9).words().endswith("by less than 0.1 points")
     assert replace(reason, tenth=10, peers=None).standing() == "1,234.50, highest tenth of all"
     assert replace(reason, tenth=2).standing() == "1,234.50, 2nd tenth from below of Steel"
     assert replace(reason, tenth=9).standing() == "1,234.50, 2nd highest tenth of Steel"

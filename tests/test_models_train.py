@@ -175,7 +175,7 @@ def score_example(repo: Path, model: Path) -> list[dict[str, str]]:
     assert len(company["years"]) == 4
     for year in company["years"]:
         assert sum(year["probabilities"].values()) == pytest.approx(1)
-        assert len(year["reasons"]) == 5
+        assert len(year["explanation"]["reasons"]) == 5
     return [{gap["feature"]: gap["reason"] for gap in year["missing"]} for year in company["years"]]
 
 
