@@ -92,6 +92,18 @@ def _keys(features: Features) -> str:
     return ", ".join(names)
 
 
+# Whose a row `r` of a company and year is, and how many data checks of it failed.
+_WHOSE = """LEFT JOIN company c USING (company_id)
+LEFT JOIN company_kind('yearly') k USING (company_id)
+LEFT JOIN (
+    SELECT company_id, fiscal_year_end, basis, count(*) AS failed_checks
+    FROM check_failure WHERE severity = 'error'
+    GROUP BY company_id, fiscal_year_end, basis
+) f ON f.company_id = r.company_id AND f.fiscal_year_end = r.fiscal_year_end
+    AND f.basis = r.basis
+"""
+
+
 def features_sql(macro: Alignment = "year-before", features: Features = "base") -> str:
     """Query with one row per company and fiscal year of `yearly`: ratios, macro values and more."""
     rows = f"({ratios_sql('yearly')})"
@@ -105,31 +117,15 @@ SELECT r.*, {macro_sql(macro)},
     k.is_financial, coalesce(f.failed_checks, 0) AS failed_checks,
     r.source = '{SIMULATED}' AS simulated
 FROM {rows} r
-LEFT JOIN company c USING (company_id)
-LEFT JOIN company_kind('yearly') k USING (company_id)
-LEFT JOIN (
-    SELECT company_id, fiscal_year_end, basis, count(*) AS failed_checks
-    FROM check_failure WHERE severity = 'error'
-    GROUP BY company_id, fiscal_year_end, basis
-) f ON f.company_id = r.company_id AND f.fiscal_year_end = r.fiscal_year_end
-    AND f.basis = r.basis
-"""
+{_WHOSE}"""
 
 
 def years_sql() -> str:
     """Query with one row per company and fiscal year of `yearly`: its items and whose it is."""
-    return """
-SELECT y.*, c.company_name, c.sector, k.is_financial, coalesce(f.failed_checks, 0) AS failed_checks
-FROM yearly y
-LEFT JOIN company c USING (company_id)
-LEFT JOIN company_kind('yearly') k USING (company_id)
-LEFT JOIN (
-    SELECT company_id, fiscal_year_end, basis, count(*) AS failed_checks
-    FROM check_failure WHERE severity = 'error'
-    GROUP BY company_id, fiscal_year_end, basis
-) f ON f.company_id = y.company_id AND f.fiscal_year_end = y.fiscal_year_end
-    AND f.basis = y.basis
-"""
+    return f"""
+SELECT r.*, c.company_name, c.sector, k.is_financial, coalesce(f.failed_checks, 0) AS failed_checks
+FROM yearly r
+{_WHOSE}"""
 
 
 def materialise(connection: duckdb.DuckDBPyConnection, flows: str = "reported") -> None:
