@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,8 @@ def main(
             " and have files scored; there is no password",
             file=sys.stderr,
         )
+    # Until Streamlit has its own: a signal must not leave the simulated warehouse behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     runs = (runs or store.data_dir() / "runs").absolute()
     with _warehouse(db) as (path, demo):
         folder = None if model is None else model.absolute()

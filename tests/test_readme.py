@@ -108,8 +108,8 @@ def serves(command: list[str], folder: Path, env: dict[str, str]) -> None:
 
 def answers(address: str) -> bool:
     try:
-        return requests.get(address, timeout=5).status_code == 200
-    except requests.ConnectionError:
+        return requests.get(address, timeout=20).status_code == 200
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 
