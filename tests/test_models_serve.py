@@ -393,20 +393,24 @@ def test_a_client_that_leaves_leaves_nothing(service: Service) -> None:
         wait_for(lambda: service.ask("GET", "/health").json["requests"] == 1)
     wait_for(lambda: service.ask("GET", "/health").json["requests"] == 0)
     assert service.files() == []
-    assert last_logged(service, "/score")["status"] == 499
+    wait_for(lambda: logged(service, "/score")[-1]["status"] == 499)
 
 
-def last_logged(service: Service, path: str) -> dict[str, Any]:
-    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
-    return [line for line in lines if line["path"] == path][-1]
+def logged(service: Service, path: str) -> list[dict[str, Any]]:
+    """Lines of the log, each written when its answer has been sent."""
+    whole = service.log.read_text().rpartition("\n")[0]
+    lines = [json.loads(line) for line in whole.splitlines()]
+    return [line for line in lines if line["path"] == path]
 
 
 def test_a_request_is_one_line_of_the_log(service: Service) -> None:
+    before = len(logged(service, "/score"))
     service.ask("GET", "/a%0Ab%22")
     body = file_with(1)
     assert service.post(body).status == 200
-    assert last_logged(service, '/a\nb"')["status"] == 404
-    line = last_logged(service, "/score")
+    wait_for(lambda: len(logged(service, "/score")) > before)
+    assert logged(service, '/a\nb"')[-1]["status"] == 404
+    line = logged(service, "/score")[-1]
     assert set(line) == {"time", "client", "method", "path", "status", "bytes", "ms"}
     assert (line["client"], line["method"], line["status"]) == ("127.0.0.1", "POST", 200)
     assert line["bytes"] == len(body)
