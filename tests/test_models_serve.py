@@ -434,6 +434,7 @@ def test_answers_do_not_mix(service: Service, model: Path, tmp_path: Path) -> No
     assert service.files() == []
 
 
+@pytest.mark.slow
 def test_no_more_than_there_is_place_for(strict: Service) -> None:
     body = file_with(1)
     with closing(strict.connect()) as first:
@@ -460,6 +461,7 @@ def test_a_body_that_does_not_come(strict: Service) -> None:
     assert strict.files() == []
 
 
+@pytest.mark.slow
 def test_work_that_takes_too_long_is_ended(strict: Service) -> None:
     """The process that was at it is gone, and another stands in its place."""
     before = strict.processes()
@@ -573,6 +575,7 @@ expected-statuses = ["2xx", "415", "422"]
 """
 
 
+@pytest.mark.slow
 def test_it_does_what_its_openapi_says(service: Service, tmp_path: Path) -> None:
     config = tmp_path / "schemathesis.toml"
     config.write_text(SCHEMATHESIS)
