@@ -206,6 +206,13 @@ def load(directory: Path) -> Model:
     return replace(model, history=_read_history(model, directory / HISTORY))
 
 
+def newest(runs: Path) -> Path | None:
+    """Model folder of the newest of these runs that has one; None where nothing was trained."""
+    # A hidden folder is a run that has not ended.
+    found = list(runs.glob(f"[!.]*/model/{MANIFEST}")) if runs.is_dir() else []
+    return max(found, key=lambda path: path.stat().st_mtime).parent if found else None
+
+
 def load_others(directory: Path) -> tuple[Model, ...]:
     """The models that were saved beside the best one of a run, best first; none if there are none.
 

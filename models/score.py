@@ -147,14 +147,13 @@ def newest_model() -> Path:
         InputError: nothing was trained yet.
     """
     runs = store.data_dir() / "runs"
-    # A hidden folder is a run that has not ended.
-    found = sorted(runs.glob("[!.]*/model/model.json")) if runs.is_dir() else []
-    if not found:
+    found = artifact.newest(runs)
+    if found is None:
         raise InputError(
             f"no trained model under {runs}; train one with: python -m models.train,"
             " or name one with --model"
         )
-    return max(found, key=lambda path: path.stat().st_mtime).parent
+    return found
 
 
 def _write(text: str | Group, out: Path | None) -> None:

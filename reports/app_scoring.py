@@ -40,9 +40,7 @@ class Shown:
 
 def newest_model(runs: Path) -> Path | None:
     """Model folder of the newest run that has one; None where nothing was trained."""
-    # A hidden folder is a run that has not ended.
-    found = list(runs.glob("[!.]*/model/model.json")) if runs.is_dir() else []
-    return max(found, key=lambda path: path.stat().st_mtime).parent if found else None
+    return artifact.newest(runs)
 
 
 def load_models(folder: Path) -> tuple[Model, tuple[Model, ...]]:
