@@ -29,6 +29,7 @@ from features.audit_result import (
     number,
     span,
 )
+from features.intervals import interval
 from features.macro import MACRO
 from warehouse.errors import InputError
 
@@ -402,13 +403,13 @@ def _compared(
     gains: list[float | None] = []
     for figure in (measure.macro_f1, measure.roc_auc):
         more = [figure(y, mixed, w) - figure(y, apart, w) for w in (once, weights)]
-        gains += [_defined(value) for value in (more[0][0], *measure.interval(more[1]))]
+        gains += [_defined(value) for value in (more[0][0], *interval(more[1]))]
     return replace(found, by_row=_figures(y, mixed, weights), gain=Gain(*gains))
 
 
 def _figures(y: Ints, predicted: Predicted, weights: Floats) -> Figures:
     once = np.ones((1, len(y)))
-    low, high = measure.interval(measure.roc_auc(y, predicted, weights))
+    low, high = interval(measure.roc_auc(y, predicted, weights))
     return Figures(
         _defined(measure.roc_auc(y, predicted, once)[0]),
         _defined(low),

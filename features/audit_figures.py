@@ -97,15 +97,6 @@ def draws(groups: Ints, seed: int) -> Floats:
     return np.asarray(drawn[:, groups], dtype=np.float64)
 
 
-def interval(values: Floats) -> tuple[float, float]:
-    """The middle 95 % of the draws on which a figure is defined; NaN where there is none."""
-    values = values[np.isfinite(values)]
-    if len(values) == 0:
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def roc_auc(y: Ints, predicted: Predicted, weights: Floats) -> Floats:
     """ROC AUC of each class against the rest, unweighted mean over the classes, per weighting.
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import duckdb
 import pandas as pd
@@ -18,13 +18,15 @@ from features.cin import cin_columns_sql, cin_reasons_sql
 from features.demo_files import to_long
 from features.labels import HORIZONS, LabelRule, horizons_sql, labels_sql
 from features.macro import MACRO, Alignment, macro_sql
-from features.matching import Matching, apply, match
 from features.ratios import RATIOS, ratios_sql, reasons_sql
 from features.scores import SCORES, score_reasons_sql, scores_sql
 from features.trends import trend_features, trend_reasons_sql, trends_sql
 from warehouse import formats, importers, store
 from warehouse.errors import InputError
 from warehouse.items import DERIVED, ITEMS, PREVIOUS, names_in
+
+if TYPE_CHECKING:
+    from features.matching import Matching
 
 Features = Literal["base", "trend", "all"]
 
@@ -231,6 +233,8 @@ def panel(connection: duckdb.DuckDBPyConnection, rule: PanelRule | None = None) 
 
 def matched(table: pa.Table, rule: PanelRule) -> tuple[pa.Table, Matching]:
     """A panel with `rule.matched` healthy controls per failing company, and how they were found."""
+    from features.matching import apply, match  # a score should not wait for scipy
+
     frame = table.to_pandas()
     found = match(frame, rule.matched)
     kept = apply(frame, found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from warehouse.items import DERIVED, DERIVED_NAMES, ITEM_NAMES, PREVIOUS, names_in
@@ -476,6 +477,7 @@ RATIOS: tuple[Ratio, ...] = (
 KNOWN: frozenset[str] = ITEM_NAMES | DERIVED_NAMES | {f"prev_{name}" for name in PREVIOUS}
 
 
+@cache
 def inputs(ratio: Ratio) -> tuple[str, ...]:
     """Items that a ratio needs, numerator first, each once."""
     both = names_in(ratio.numerator, KNOWN) + names_in(ratio.denominator, KNOWN)
@@ -551,6 +553,7 @@ def _missing_sql(name: str) -> str:
     return " ".join([*cases, f"WHEN {name} IS NULL THEN 'missing {name}'"])
 
 
+@cache
 def reported_parts(name: str) -> tuple[str, ...]:
     """Reported items that an item cannot do without: itself, or the parts of a derived one."""
     derived = next((d for d in DERIVED if d.name == name), None)

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from features.ratios import KNOWN, finite_sql, long_reasons_sql, why_null_sql
@@ -175,6 +176,7 @@ SCORES: tuple[Score, ...] = (
 # fmt: on
 
 
+@cache
 def score_inputs(score: Score) -> tuple[str, ...]:
     """Items that a score needs, in order of appearance, each once.
 

@@ -55,18 +55,10 @@ def pass_rates(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
 
     Columns: Check, Severity, Asserts, Judged, Failed, Passed (per cent; NaN where none was judged).
     """
-    checks = store.checks()
-    judged, failed = Counter[str](), Counter[str]()
-    connection.execute(store._TOLERANCE)
-    for _ in store.parts(connection):
-        connection.execute("CREATE OR REPLACE TEMP TABLE checked AS SELECT * FROM statement_year")
-        for check in checks:
-            counted = f"SELECT count(*), count(*) FILTER (WHERE failed) FROM ({check.sql})"
-            row = store.one_row(connection, counted) or (0, 0)
-            judged[check.name] += int(row[0])
-            failed[check.name] += int(row[1])
-    connection.execute("DROP TABLE IF EXISTS checked")
-    rows = [(c.name, c.severity, c.asserts, judged[c.name], failed[c.name]) for c in checks]
+    rows = [
+        (one.check.name, one.check.severity, one.check.asserts, one.judged, one.failed)
+        for one in store.count_checks(connection)
+    ]
     table = pd.DataFrame(rows, columns=["Check", "Severity", "Asserts", "Judged", "Failed"])
     passed = 100 * (1 - table["Failed"] / table["Judged"].where(table["Judged"] > 0))
     return table.assign(Passed=passed)

@@ -69,7 +69,7 @@ def test_the_same_for_every_year_of_the_demo() -> None:
         same(connection, years)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.lists(st.lists(NUMBERS, min_size=len(NAMES), max_size=len(NAMES)), min_size=1, max_size=3)
 )

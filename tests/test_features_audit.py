@@ -19,6 +19,7 @@ from sklearn import metrics
 from features import audit_figures
 from features.audit import PROBES, Audit, Probe, audit, audit_table, judged
 from features.audit_result import LARGE_AUC, LARGE_GAIN, Figures, Finding, Gain, lines
+from features.intervals import interval
 from warehouse.console import console
 from warehouse.errors import InputError
 
@@ -417,7 +418,7 @@ def test_the_interval_covers_a_half_for_random_scores_about_as_often_as_it_says(
         score = np.repeat(random.random(60), 4) + 0.01 * random.random(240)
         found = predicted(score.tolist(), [0] * 240)
         weights = audit_figures.draws(companies, seed)
-        low, high = audit_figures.interval(audit_figures.roc_auc(y, found, weights))
+        low, high = interval(audit_figures.roc_auc(y, found, weights))
         covered += low <= 0.5 <= high
     assert 51 <= covered <= 60
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def import_(files: tuple[Path, ...], company: str | None, db: Path | None) -> No
     Documents are Screener workbooks, XBRL filings, saved moneycontrol pages and their JSON.
     All files or none: a bad row is named and nothing changes. The data checks run after the load.
     """
-    console, started = make_console(), datetime.now()
+    console, started = make_console(), _now()
     for file in files:
         store.refuse_warehouse(file, db)
     with store.connect(db, create=True) as connection, _progress() as progress:
@@ -88,13 +88,18 @@ def _progress() -> Progress:
     )
 
 
+def _now() -> datetime:
+    """UTC, without saying so, as the table `run` has it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
 def _record_run(
     connection: duckdb.DuckDBPyConnection, started: datetime, done: list[Imported]
 ) -> None:
     summary = [{"file": i.path.name, "rows": i.rows, "new": not i.already_there} for i in done]
     connection.execute(
         "INSERT INTO run VALUES (?, ?, 'import', ?)",
-        [started, datetime.now(), json.dumps(summary)],
+        [started, _now(), json.dumps(summary)],
     )
 
 

@@ -17,6 +17,10 @@ class InputError(Exception):
         super().__init__(printable(" ".join(message.split())))
 
 
+class UnnamedError(InputError):
+    """A document that does not say whose it is."""
+
+
 def printable(text: str) -> str:
     """Text from outside without what a terminal would obey: control characters are spelt out."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from warehouse.formats import BASES
@@ -58,8 +59,7 @@ def factors_sql() -> str:
 
 def corrections_sql(path: Path = KNOWN_ERRORS) -> str:
     """Query of the corrections that come with the program; one row each, all text."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = _rows(path)
     columns = [f'"{name}"' for name in CORRECTION_COLUMNS]
     if not rows:
         nothing = ", ".join(f"CAST(NULL AS VARCHAR) AS {name}" for name in columns)
@@ -68,6 +68,17 @@ def corrections_sql(path: Path = KNOWN_ERRORS) -> str:
         "(" + ", ".join(_text(row[name]) for name in CORRECTION_COLUMNS) + ")" for row in rows
     )
     return f"SELECT * FROM (VALUES {values}) AS known({', '.join(columns)})"
+
+
+def corrected_companies(path: Path = KNOWN_ERRORS) -> frozenset[str]:
+    """Companies that the corrections which come with the program say something of."""
+    return frozenset(row["company_id"] for row in _rows(path))
+
+
+@cache
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _text(value: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -99,7 +100,23 @@ def _import_file(
         if company is not None and document_reader(path) is not None:
             _require_same_company(connection, path, sha256, company)
         return Imported(path, known[0], known[1], True, ())
-    incoming = _under_known_id(connection, read(path, company), company)
+    return _import(connection, read(path, company), sha256, company)
+
+
+def import_incoming(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> Imported:
+    """Load a file that was read and was not loaded before.
+
+    Raises:
+        InputError: a row breaks the rules of the format.
+    """
+    with transaction(connection):
+        return _import(connection, incoming, sha256_of(incoming.path), None)
+
+
+def _import(
+    connection: duckdb.DuckDBPyConnection, incoming: Incoming, sha256: str, company: str | None
+) -> Imported:
+    path, incoming = incoming.path, _under_known_id(connection, incoming, company)
     _load(connection, incoming, sha256, path.stat().st_size)
     return Imported(path, incoming.format.kind, incoming.table.num_rows, False, incoming.notices)
 
@@ -234,7 +251,8 @@ def _stage(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
     except duckdb.Error as error:
         raise InputError(f"{incoming.path}: {str(error).splitlines()[0]}") from None
     finally:
-        connection.unregister("incoming")
+        with suppress(duckdb.Error):  # a connection that has failed; what it failed of is told
+            connection.unregister("incoming")
 
 
 def _cell_sql(incoming: Incoming, name: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, TypeGuard
 
 Statement = Literal["balance_sheet", "profit_loss", "cash_flow"]
@@ -167,6 +168,7 @@ UNITS: tuple[Unit, ...] = (
 
 ITEM_NAMES: frozenset[str] = frozenset(item.name for item in ITEMS)
 DERIVED_NAMES: frozenset[str] = frozenset(derived.name for derived in DERIVED)
+KNOWN_NAMES: frozenset[str] = ITEM_NAMES | DERIVED_NAMES
 
 _ARITHMETIC = (
     ast.Expression,
@@ -183,6 +185,7 @@ _ARITHMETIC = (
 )
 
 
+@cache
 def names_in(
     expression: str, known: frozenset[str], functions: frozenset[str] = frozenset()
 ) -> tuple[str, ...]:
@@ -221,14 +224,16 @@ def _is_call_of(node: ast.AST, functions: frozenset[str]) -> TypeGuard[ast.Call]
     )
 
 
-def parts_sql(derived: Derived, known: frozenset[str]) -> str:
-    """SQL of a derived item from its parts: NULL where a part that is needed is missing."""
-    names = names_in(derived.definition, known)
+def sum_sql(expression: str, optional: tuple[str, ...] = ()) -> str:
+    """SQL of an expression of items: NULL where one that it needs is missing.
+
+    Those in `optional` count 0 then; an expression of nothing but these needs one of them.
+    """
+    names = names_in(expression, KNOWN_NAMES)
     sql = " ".join(
-        f"coalesce({word}, 0)" if word in derived.optional else word
-        for word in derived.definition.split()
+        f"coalesce({word}, 0)" if word in optional else word for word in expression.split()
     )
-    if set(names) <= set(derived.optional):
+    if set(names) <= set(optional):
         return f"CASE WHEN coalesce({', '.join(names)}) IS NOT NULL THEN {sql} END"
     return sql
 
@@ -246,7 +251,7 @@ def item_columns_sql() -> str:
 def derived_columns_sql() -> str:
     """Every derived item: from its parts, else as the file states it."""
     return ",\n    ".join(
-        f"coalesce({parts_sql(d, ITEM_NAMES | DERIVED_NAMES)}, stated_{d.name}) AS {d.name}"
+        f"coalesce({sum_sql(d.definition, d.optional)}, stated_{d.name}) AS {d.name}"
         for d in DERIVED
     )
 
@@ -264,15 +269,14 @@ def previous_columns_sql() -> str:
 
 def stated_and_parts_sql() -> str:
     """Long comparison of each derived item that a file states with what its parts give."""
-    known = ITEM_NAMES | DERIVED_NAMES
     # A part that is itself derived is taken from `checked`, which already resolved it.
     return "\nUNION ALL\n".join(
         f"SELECT company_id, fiscal_year_end, basis, '{d.name}' AS item, whole_crores,"
-        f" stated_{d.name} AS stated, {parts_sql(d, known)} AS parts FROM checked"
+        f" stated_{d.name} AS stated, {sum_sql(d.definition, d.optional)} AS parts FROM checked"
         f" WHERE stated_{d.name} IS NOT NULL"
         for d in DERIVED
     )
 
 
 for _derived in DERIVED:
-    names_in(_derived.definition, ITEM_NAMES | DERIVED_NAMES)
+    names_in(_derived.definition, KNOWN_NAMES)

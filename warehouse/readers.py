@@ -85,6 +85,7 @@ def read_table(path: Path) -> pa.Table:
             that are unnamed or named twice.
     """
     require_file(path)
+    _require_table(path)
     read = _read_parquet if is_parquet(path) else _read_json if is_json(path) else _read_csv
     table = read(path)
     names = [name.strip() for name in table.column_names]
@@ -96,6 +97,24 @@ def read_table(path: Path) -> pa.Table:
     if table.num_rows == 0:
         raise InputError(f"{path}: expected rows below the header, got none")
     return table.rename_columns(names)
+
+
+# What a file that is no table begins with, and what it is.
+_OTHERS: tuple[tuple[bytes, str], ...] = (
+    (b"\x1f\x8b", "a file packed by gzip; unpack it first"),
+    (b"PK\x03\x04", "a zip that is no workbook; unpack it first"),
+    (b"%PDF", "a PDF; statements are read from XBRL, workbooks, saved pages and tables"),
+    (b"<", "a web page or XML document, but no statement page and no XBRL filing"),
+)
+
+
+def _require_table(path: Path) -> None:
+    """Raise an `InputError` for a file that is plainly something else."""
+    with path.open("rb") as file:
+        first = file.read(2**10).removeprefix(codecs.BOM_UTF8).lstrip()
+    for begins, what in _OTHERS:
+        if first.startswith(begins):
+            raise InputError(f"{path}: expected CSV, Parquet or JSON, got {what}")
 
 
 def _read_parquet(path: Path) -> pa.Table:

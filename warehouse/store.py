@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.resources import files
 from itertools import pairwise
@@ -20,6 +20,7 @@ import duckdb
 from warehouse import fusion, items
 from warehouse.errors import InputError
 from warehouse.files import make_folder
+from warehouse.identities import IDENTITIES, JUMP, TOLERANCE_SQL, TOTALS
 from warehouse.opening import open_database, seconds_to_wait, use_fault
 
 # Entry k brings a warehouse from schema version k to k + 1: append, never edit.
@@ -43,7 +44,7 @@ _IN_TRANSACTION: set[int] = set()  # ids of open connections; DuckDB cannot be a
 
 @dataclass(frozen=True)
 class Check:
-    """One query of checks.sql; `sql` returns the years it judged, with `failed`."""
+    """A data check; `sql` returns the years it judged, with `failed`."""
 
     name: str
     severity: str
@@ -264,17 +265,22 @@ def one_row(
 
 
 def checks() -> tuple[Check, ...]:
-    """The data checks of checks.sql, in order."""
+    """The data checks, those of identities.py first, then those of checks.sql."""
     text = Template(_sql("checks.sql")).substitute(
         stated_and_parts=items.stated_and_parts_sql(),
         non_negative=", ".join(f"'{i.name}'" for i in items.ITEMS if not i.may_be_negative),
+        totals=", ".join(f"'{name}'" for name in TOTALS),
+        jump=JUMP,
     )
     head = re.compile(r"^-- (\w+) \| (error|warning) \| (.+)$", re.MULTILINE)
     found = list(head.finditer(text))
     ends = [match.start() for match in found[1:]] + [len(text)]
-    return tuple(
-        Check(match[1], match[2], match[3], text[match.end() : end].strip().rstrip(";"))
-        for match, end in zip(found, ends, strict=True)
+    return (
+        *(Check(one.name, one.severity, one.asserts, one.sql) for one in IDENTITIES),
+        *(
+            Check(match[1], match[2], match[3], text[match.end() : end].strip().rstrip(";"))
+            for match, end in zip(found, ends, strict=True)
+        ),
     )
 
 
@@ -353,33 +359,33 @@ def _forget_part(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("RESET VARIABLE first_company; RESET VARIABLE next_company")
 
 
-_TOLERANCE = """
-CREATE OR REPLACE TEMP MACRO slack(a, b, whole_crores) AS greatest(
-    0.01 * greatest(abs(a), abs(b)), CASE WHEN whole_crores THEN 2.5 ELSE 0.02 END);
-CREATE OR REPLACE TEMP MACRO differs(a, b, whole) AS abs(a - b) > slack(a, b, whole);
-CREATE OR REPLACE TEMP MACRO exceeds(a, b, whole) AS a - b > slack(a, b, whole);
-"""
-
-
 def run_checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
     """Run every check and replace the rows of `check_failure` and `disagreement`."""
-    declared = checks()
-    judged, failed = [0] * len(declared), [0] * len(declared)
-    connection.execute(_TOLERANCE)
     with transaction(connection):
         connection.execute("DELETE FROM check_failure; DELETE FROM disagreement")
-        for _ in parts(connection):
-            connection.execute(
-                "CREATE OR REPLACE TEMP TABLE checked AS SELECT * FROM statement_year"
-            )
+        found = _check(connection, keep=True)
+    connection.execute("DROP TABLE IF EXISTS judged")
+    return found
+
+
+def count_checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
+    """Run every check and write nothing."""
+    return _check(connection, keep=False)
+
+
+def _check(connection: duckdb.DuckDBPyConnection, *, keep: bool) -> list[CheckResult]:
+    declared = checks()
+    counts = [(0, 0)] * len(declared)
+    connection.execute(TOLERANCE_SQL)
+    for _ in parts(connection):
+        connection.execute("CREATE OR REPLACE TEMP TABLE checked AS SELECT * FROM statement_year")
+        if keep:
             connection.execute(_sql("disagreement.sql").replace("$factors", fusion.factors_sql()))
-            for n, check in enumerate(declared):
-                more = _judge(connection, check)
-                judged[n], failed[n] = judged[n] + more[0], failed[n] + more[1]
-    connection.execute("DROP TABLE IF EXISTS checked; DROP TABLE IF EXISTS judged")
-    return [
-        CheckResult(check, *counts) for check, *counts in zip(declared, judged, failed, strict=True)
-    ]
+        for n, check in enumerate(declared):
+            judged, failed = (_judge if keep else _count)(connection, check)
+            counts[n] = (counts[n][0] + judged, counts[n][1] + failed)
+    connection.execute("DROP TABLE IF EXISTS checked")
+    return [CheckResult(check, *count) for check, count in zip(declared, counts, strict=True)]
 
 
 def _judge(connection: duckdb.DuckDBPyConnection, check: Check) -> tuple[int, int]:
@@ -390,7 +396,12 @@ def _judge(connection: duckdb.DuckDBPyConnection, check: Check) -> tuple[int, in
         " actual, expected, detail FROM judged WHERE failed",
         [check.name, check.severity],
     )
-    row = one_row(connection, "SELECT count(*), count(*) FILTER (WHERE failed) FROM judged")
+    return _count(connection, replace(check, sql="FROM judged"))
+
+
+def _count(connection: duckdb.DuckDBPyConnection, check: Check) -> tuple[int, int]:
+    """How many years a check over `checked` judges, and how many of them fail it."""
+    row = one_row(connection, f"SELECT count(*), count(*) FILTER (WHERE failed) FROM ({check.sql})")
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from warehouse.cells import Cell
-from warehouse.errors import InputError, printable
+from warehouse.errors import InputError, UnnamedError, printable
 from warehouse.formats import NO_BASIS
 from warehouse.isin import check_digit_holds
 from warehouse.readers import require_file
@@ -387,13 +387,14 @@ def read_xbrl(path: Path, company: str | None = None) -> tuple[pa.Table, tuple[s
         company: company_id; else made from the symbol, the name, the ISIN or the BSE code.
 
     Raises:
-        InputError: as `parse_xbrl`; or the file holds no figure, or names no company.
+        InputError: as `parse_xbrl`; or the file holds no figure, or names no company
+            (`UnnamedError`).
     """
     require_file(path, MAX_BYTES)
     filing = parse_xbrl(path.read_bytes(), str(path))
     label = filing.symbol or filing.company_name or filing.isin or filing.bse_code
     if company is None and label is None:
-        raise InputError(f"{path}: names no company; give its company_id with --company")
+        raise UnnamedError(f"{path}: names no company; give its company_id with --company")
     if not filing.cells:
         raise InputError(f"{path}: holds no figure of the period to {filing.period_end}")
     company_id = company or slug(label or "")
