@@ -4,9 +4,9 @@
 
 One file: docs/example_statements.csv (a SIMULATED company of four years) from path to answer, the
 model and an empty warehouse ready, as in the service. Process: `python -m models.score` on the same
-file. Bulk: `Model.predict_proba` and calibration of training rows of the model drawn anew, against
-the learner's own `predict_proba` on columns that are prepared already. Without --model one is
-trained on the demo universe (XGBoost, all features, the paper's values).
+file. Bulk: preparation, probabilities and calibration of training rows of the model drawn anew,
+against the learner's own `predict_proba` on columns that are prepared already. Without --model one
+is trained on the demo universe (XGBoost, all features, the paper's values).
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def bulk(model: Model, rows: int) -> tuple[float, float]:
     drawn = np.random.default_rng(0).integers(0, len(model.history.rows), rows)
     frame = model.history.rows.iloc[drawn].reset_index(drop=True)
     prepared = model.columns(frame)
-    whole = min(_seconds(lambda: model.calibrated(model.predict_proba(frame))) for _ in range(3))
-    alone = min(_seconds(lambda: model.learner.predict_proba(prepared)) for _ in range(3))
+    whole = min(_seconds(lambda: model.told(model.given(model.columns(frame)))) for _ in range(3))
+    alone = min(_seconds(lambda: model.given(prepared)) for _ in range(3))
     return rows / whole, rows / alone
 
 

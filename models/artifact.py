@@ -1,11 +1,10 @@
 """A saved model, loaded without pickle and checked: `model/` of a run, written by `models.saving`.
 
-`prepare.skops` holds medians of sectors (where the model compares with them), imputer, limits,
-scaler and column choice; `learner.*` the classifier in its library's own format, scikit-learn's
-through skops; `history.parquet`, in the best model's folder, training rows to compare with
-(`models.history`); `model.json` what a reader of a prediction needs to know, and the hashes of the
-other files. Libraries of learners are imported when a model of theirs is read: a score should not
-wait for all of them.
+`prepare.npz` holds what prepares rows (`models.preparation`); `learner.*` the classifier in its
+library's own format, scikit-learn's through skops; `history.parquet`, in the best model's folder,
+training rows to compare with (`models.history`); `model.json` what a reader of a prediction needs
+to know, and the hashes of the other files. Libraries of learners are imported when a model of
+theirs is read: a score should not wait for all of them.
 """
 
 from __future__ import annotations
@@ -15,29 +14,26 @@ import json
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-import skops.io
-from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from models.calibration import Calibration
 from models.conformal import ConformalSets
 from models.history import HISTORY, History, read_history
 from models.panel import Floats
+from models.preparation import PREPARE, Preparation, read_preparation
 from warehouse.errors import InputError
 from warehouse.files import sha256_of
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "model.json"
-PREPARE = "prepare.skops"
-STEPS = ("impute", "winsorise", "scale", "select")
-RELATIVE_STEP = "relative"  # before these, where ratios are compared with their sector
 MAX_MANIFEST = 50 * 2**20
 MAX_FILE = 1024 * 2**20  # bytes, unpacked
 OTHERS = "others"  # folder of the models beside the best, one folder each
@@ -47,9 +43,6 @@ AGAIN = "train again with `python -m models.train`"
 # All that a model file may hold beyond the types skops trusts itself.
 TRUSTED = (
     "models.rivals.Probit",
-    "models.steps.SectorRelative",
-    "models.steps.Select",
-    "models.steps.Winsorizer",
     "models.svm.SoftmaxLinearSVC",
     "models.svm.SoftmaxSVC",
     "numpy.dtype",
@@ -59,7 +52,6 @@ TRUSTED = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
-NEEDED = {"skops": "scikit-learn", "xgboost": "xgboost", "lightgbm": "lightgbm"}
 FIELDS: tuple[tuple[str, type], ...] = (
     ("learner", str),
     ("selector", str),
@@ -100,6 +92,21 @@ class BoosterClassifier:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """Rows as a model takes them.
+
+    Attributes:
+        values: the selected features as computed, NaN where missing, rows x selected.
+        absent: which of all features are missing, rows x features.
+        columns: the selected features prepared: filled, limited and scaled.
+    """
+
+    values: Floats
+    absent: NDArray[np.bool_]
+    columns: Floats
+
+
+@dataclass(frozen=True)
 class Model:
     """A loaded model: `prepare` turns `inputs` into columns that `learner` takes.
 
@@ -111,12 +118,16 @@ class Model:
     features: tuple[str, ...]
     selected: tuple[str, ...]
     classes: tuple[str, ...]
-    prepare: Any
+    prepare: Preparation
     learner: Classifier
     manifest: dict[str, Any]
     calibration: Calibration | None = None
     sets: ConformalSets | None = None
     history: History | None = None
+    # Made once: it looks at every library of the process, which takes as long as a prediction.
+    threads: ThreadpoolController = field(
+        default_factory=ThreadpoolController, repr=False, compare=False
+    )
 
     @property
     def name(self) -> str:
@@ -125,26 +136,26 @@ class Model:
 
     def values(self, frame: pd.DataFrame) -> pd.DataFrame:
         """All `features` of a frame with all `inputs`, NaN where missing, with its index."""
-        values = self._given(frame)
-        if self.inputs != self.features:
-            values = self.prepare.named_steps[RELATIVE_STEP].transform(values)
+        values = self.prepare.values(self._given(frame))
         return pd.DataFrame(values, index=frame.index, columns=list(self.features))
 
     def columns(self, frame: pd.DataFrame) -> Floats:
         """Prepared columns (`selected`) of a frame with all `inputs`, NaN where missing."""
-        return np.asarray(self.prepare.transform(self._given(frame)))
+        return self.prepare.columns(self.prepare.values(self._given(frame)))
+
+    def prepared(self, frame: pd.DataFrame) -> Prepared:
+        """Rows of a frame with all `inputs`, NaN where missing."""
+        values, mask = self.prepare.values(self._given(frame)), self.prepare.mask
+        return Prepared(values[:, mask], np.isnan(values), self.prepare.columns(values))
 
     def unscaled(self, prepared: Floats) -> Floats:
         """Values of the selected features that the preparation would turn into these."""
-        steps = self.prepare.named_steps
-        mask, scale = steps["select"].mask_, steps["scale"]
-        return np.asarray(prepared * scale.scale_[mask] + scale.mean_[mask])
+        mask, scale, mean = self.prepare.mask, self.prepare.scale, self.prepare.mean
+        return np.asarray(prepared * scale[mask] + mean[mask])
 
     def limits(self) -> tuple[Floats, Floats]:
         """The 1 % and 99 % quantiles of the selected features in the training rows."""
-        steps = self.prepare.named_steps
-        mask, tails = steps["select"].mask_, steps["winsorise"]
-        return tails.low_[mask], tails.high_[mask]
+        return self.prepare.low[self.prepare.mask], self.prepare.high[self.prepare.mask]
 
     def _given(self, frame: pd.DataFrame) -> Floats:
         absent = [name for name in self.inputs if name not in frame.columns]
@@ -154,28 +165,24 @@ class Model:
             values = frame[list(self.inputs)].astype("float64").to_numpy()
         except (ValueError, TypeError) as error:
             raise InputError(f"a feature is not a number: {error}") from None
-        rows, at = np.nonzero(np.isinf(values))
-        if len(rows):
-            raise InputError(f"infinite value in {self.inputs[at[0]]!r}, row {rows[0] + 1}")
+        if np.isinf(values).any():
+            row, at = np.argwhere(np.isinf(values))[0]
+            raise InputError(f"infinite value in {self.inputs[at]!r}, row {row + 1}")
         return np.asarray(values, dtype=np.float64)
 
+    def given(self, columns: Floats) -> Floats:
+        """Probability per class of prepared columns, as the learner gives it."""
+        with self.threads.limit(limits=1):
+            return np.asarray(self.learner.predict_proba(columns), dtype=np.float64)
+
+    def told(self, proba: Floats) -> Floats:
+        """The same calibrated, with the shares of classes as they are; as given without that."""
+        return proba if self.calibration is None else self.calibration.apply(proba)
+
     def predict_proba(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Probability per class, one row per row of the frame, with its index."""
-        with threadpool_limits(1):
-            proba = np.asarray(self.learner.predict_proba(self.columns(frame)), dtype=np.float64)
+        """Probability per class as given, one row per row of the frame, with its index."""
+        proba = self.given(self.columns(frame))
         return pd.DataFrame(proba, index=frame.index, columns=list(self.classes))
-
-    def calibrated(self, proba: pd.DataFrame) -> pd.DataFrame | None:
-        """The same with the shares of classes as they are; None for a model not calibrated."""
-        if self.calibration is None:
-            return None
-        values = self.calibration.apply(proba.to_numpy())
-        return pd.DataFrame(values, index=proba.index, columns=proba.columns)
-
-
-def steps_of(relative: bool) -> tuple[str, ...]:
-    """Names of the steps that prepare rows, in order."""
-    return (RELATIVE_STEP, *STEPS) if relative else STEPS
 
 
 def load(directory: Path) -> Model:
@@ -183,19 +190,15 @@ def load(directory: Path) -> Model:
     manifest = _manifest(directory)
     kind = _kind(manifest, directory)
     _check_files(directory, manifest, (PREPARE, f"learner.{FORMATS[kind].suffix}"))
-    _check_versions(manifest, NEEDED.get(kind, "catboost"), directory)
-    prepare = _read_skops(directory / PREPARE)
-    names = tuple(name for name, _ in prepare.steps) if isinstance(prepare, Pipeline) else ()
+    _check_versions(manifest, FORMATS[kind].libraries, directory)
     features = tuple(manifest["features"])
     inputs = tuple(manifest.get("inputs", features))
-    if names != steps_of(inputs != features):
-        raise InputError(f"{directory / PREPARE}: not the preparation of a model; {AGAIN}")
     model = Model(
         inputs,
         features,
         tuple(manifest["selected"]),
         tuple(manifest["classes"]),
-        prepare,
+        _read_preparation(directory / PREPARE, len(features), relative=inputs != features),
         _read_learner(kind, directory / f"learner.{FORMATS[kind].suffix}"),
         manifest,
         *_calibrated(manifest, directory / MANIFEST),
@@ -223,6 +226,13 @@ def load_others(directory: Path) -> tuple[Model, ...]:
     found = sorted(folder.glob(f"*/{MANIFEST}")) if folder.is_dir() else []
     models = [load(path.parent) for path in found[:MOST_OTHERS]]
     return tuple(sorted(models, key=lambda one: int(one.manifest.get("rank", 0))))
+
+
+def _read_preparation(path: Path, features: int, *, relative: bool) -> Preparation:
+    try:
+        return read_preparation(path, features, relative=relative)
+    except InputError as error:
+        raise InputError(f"{error}; {AGAIN}") from None
 
 
 def _read_history(model: Model, path: Path) -> History:
@@ -257,7 +267,7 @@ def _try(model: Model, directory: Path) -> None:
         nothing = pd.DataFrame(np.nan, [0], list(model.inputs))
         proba = model.predict_proba(nothing)
         fits = model.values(nothing).shape[1] == len(model.features)
-        fits &= model.prepare.named_steps["select"].mask_.sum() == len(model.selected)
+        fits &= model.prepare.mask.sum() == len(model.selected)
     except Exception as error:
         raise InputError(
             f"{directory}: its parts do not fit each other ({type(error).__name__}); {AGAIN}"
@@ -331,8 +341,8 @@ def _check_files(directory: Path, manifest: dict[str, Any], names: tuple[str, ..
             raise InputError(f"{path}: changed since it was saved (sha256 differs); {AGAIN}")
 
 
-def _check_versions(manifest: dict[str, Any], library: str, directory: Path) -> None:
-    for name in dict.fromkeys((library, "scikit-learn", "skops")):
+def _check_versions(manifest: dict[str, Any], libraries: tuple[str, ...], directory: Path) -> None:
+    for name in libraries:
         saved, here = str(manifest["versions"].get(name, "")), version(name)
         if saved.split(".")[0] != here.split(".")[0]:
             raise InputError(
@@ -341,7 +351,9 @@ def _check_versions(manifest: dict[str, Any], library: str, directory: Path) -> 
             )
 
 
-def _read_skops(path: Path) -> Any:
+def _read_skops(path: Path) -> Classifier:
+    import skops.io
+
     try:
         with zipfile.ZipFile(path) as packed:
             if sum(item.file_size for item in packed.infolist()) > MAX_FILE:
@@ -351,7 +363,8 @@ def _read_skops(path: Path) -> Any:
             raise InputError(f"{path}: holds {unknown[0]!r}, which no model of ours does; {AGAIN}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a minor version: majors are checked before
-            return skops.io.load(path, trusted=list(TRUSTED))
+            model: Classifier = skops.io.load(path, trusted=list(TRUSTED))
+            return model
     except InputError:
         raise
     except Exception as error:
@@ -392,22 +405,34 @@ def _read_catboost(path: Path) -> Classifier:
     return model
 
 
+def _write_skops(model: Any, path: Path) -> None:
+    import skops.io
+
+    skops.io.dump(model, path)
+
+
 @dataclass(frozen=True)
 class Format:
-    """How a library's fitted classifier is written and read."""
+    """How a library's fitted classifier is written and read, and whose versions it hangs on."""
 
     suffix: str
+    libraries: tuple[str, ...]
     write: Callable[[Any, Path], object]
     read: Callable[[Path], Classifier]
 
 
 FORMATS = {
-    "skops": Format("skops", lambda model, path: skops.io.dump(model, path), _read_skops),
-    "xgboost": Format("ubj", lambda model, path: model.save_model(path), _read_xgboost),
+    "skops": Format("skops", ("scikit-learn", "skops"), _write_skops, _read_skops),
+    "xgboost": Format(
+        "ubj", ("xgboost",), lambda model, path: model.save_model(path), _read_xgboost
+    ),
     "lightgbm": Format(
         "txt",
+        ("lightgbm",),
         lambda model, path: model.booster_.save_model(path),
         _read_lightgbm,
     ),
-    "catboost": Format("cbm", lambda model, path: model.save_model(str(path)), _read_catboost),
+    "catboost": Format(
+        "cbm", ("catboost",), lambda model, path: model.save_model(str(path)), _read_catboost
+    ),
 }

@@ -41,9 +41,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
-from scipy.stats import binomtest
 
 from models.panel import MOST_CLASSES, Floats, Ints
 from warehouse.errors import InputError
@@ -106,7 +103,8 @@ class Calibration:
                 f"a calibration of {len(self.bias)} classes, probabilities of {given.shape[1]}"
             )
         scores = _logs(given) @ np.array(self.weights).T + np.array(self.bias)
-        return np.asarray(softmax(scores, axis=1), dtype=np.float64)
+        parts = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(parts / parts.sum(axis=1, keepdims=True), dtype=np.float64)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers for a manifest."""
@@ -143,6 +141,9 @@ def _parts(values: Floats, size: int) -> tuple[float, Floats, Floats]:
 
 def _minimum(logs: Floats, targets: Floats) -> Floats:
     """Parameters of the least penalised loss, as `_parts` reads them; it is convex."""
+    from scipy.optimize import minimize  # to fit alone: a score should not wait for it
+    from scipy.special import log_softmax
+
     rows, size = logs.shape
 
     def loss(values: Floats) -> tuple[float, Floats]:
@@ -204,6 +205,8 @@ def _bins(said: Floats, found: NDArray[np.bool_], bins: int) -> list[tuple[Any, 
 
 def wilson(hits: int, rows: int) -> tuple[float, float]:
     """The 95 % interval of a share by Wilson's formula (rows > 0)."""
+    from scipy.stats import binomtest  # not needed to score
+
     found = binomtest(hits, rows).proportion_ci(0.95, method="wilson")
     return float(found.low), float(found.high)
 

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.audit_figures import interval
+from features.intervals import interval
 from models.calibration import checked_codes, checked_owners, checked_proba
 from models.panel import Floats, Ints
 from warehouse.errors import InputError

@@ -12,13 +12,14 @@ model answers to, not what would save a company.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from features.ratios import RATIOS
 from models.artifact import Model
 from models.explain import feature_name, risk_class, risk_of
+from models.history import History
 from models.panel import Floats, Ints
 
 MOST_CHANGES = 3
@@ -90,22 +91,21 @@ def counterfactual(model: Model, prepared: Floats, values: Floats) -> Counterfac
     """
     moves = _moves(model, prepared, values)
     row, changed = prepared.copy(), dict[int, float]()
-    with threadpool_limits(1):
-        for _ in range(MOST_CHANGES if len(moves.feature) else 0):
-            asked = np.tile(row, (len(moves.feature), 1))
-            asked[np.arange(len(asked)), moves.feature] = moves.value
-            at, out = _best(model, asked, moves)
-            row = asked[at]
-            changed[int(moves.feature[at])] = float(moves.value[at])
-            if out:
-                return _told(model, row, changed, values)
+    for _ in range(MOST_CHANGES if len(moves.feature) else 0):
+        asked = np.tile(row, (len(moves.feature), 1))
+        asked[np.arange(len(asked)), moves.feature] = moves.value
+        at, out = _best(model, asked, moves)
+        row = asked[at]
+        changed[int(moves.feature[at])] = float(moves.value[at])
+        if out:
+            return _told(model, row, changed, values)
     return None
 
 
 def _best(model: Model, asked: Floats, moves: Moves) -> tuple[int, bool]:
     """The smallest move out of the risk class, else the one that lowers its score most."""
     risk = risk_class(model)
-    proba = np.asarray(model.learner.predict_proba(asked), dtype=np.float64)
+    proba = model.given(asked)
     out = proba.argmax(axis=1) != risk
     if out.any():
         return int(np.where(out, moves.passed, np.inf).argmin()), True
@@ -114,20 +114,25 @@ def _best(model: Model, asked: Floats, moves: Moves) -> tuple[int, bool]:
 
 def _moves(model: Model, prepared: Floats, values: Floats) -> Moves:
     assert model.history is not None  # noqa: S101 - asked for by the caller
-    others = (model.history.rows["class_code"] != risk_class(model)).to_numpy()
+    known, targets, middles = _targets(model.history, risk_class(model))
     found: list[tuple[int, float, float]] = []
     for at in _movable(model, values):
-        known = np.sort(model.history.prepared[:, at])
-        targets = np.unique(np.quantile(model.history.prepared[others, at], GRID))
-        middle = float(np.median(model.history.prepared[others, at]))
-        now = float(prepared[at])
-        between = targets[(targets > min(now, middle)) & (targets < max(now, middle))]
-        for value in {*map(float, between), middle} - {now}:
-            ranks = np.searchsorted(known, [now, value])
-            found.append((at, value, abs(int(ranks[1]) - int(ranks[0])) / len(known)))
-    found.sort()
+        now, middle, own = float(prepared[at]), float(middles[at]), targets[:, at]
+        between = own[(own > min(now, middle)) & (own < max(now, middle))].tolist()
+        wanted = sorted({*between, middle} - {now})
+        ranks = np.searchsorted(known[:, at], [now, *wanted])
+        passed = np.abs(ranks[1:] - ranks[0]) / len(known)
+        found += zip([at] * len(wanted), wanted, passed.tolist(), strict=True)
     columns = list(zip(*found, strict=True)) or [(), (), ()]
     return Moves(np.array(columns[0], dtype=np.int64), np.array(columns[1]), np.array(columns[2]))
+
+
+@lru_cache(maxsize=8)
+def _targets(history: History, risk: int) -> tuple[Floats, Floats, Floats]:
+    """Each feature's training values in order; of the other classes the grid, and the median."""
+    others = history.prepared[(history.rows["class_code"] != risk).to_numpy()]
+    grid = np.quantile(others, GRID, axis=0)
+    return np.sort(history.prepared, axis=0), grid, np.median(others, axis=0)
 
 
 def _movable(model: Model, values: Floats) -> list[int]:
@@ -143,7 +148,7 @@ def _movable(model: Model, values: Floats) -> list[int]:
 
 
 def _told(model: Model, row: Floats, changed: dict[int, float], values: Floats) -> Counterfactual:
-    proba = np.asarray(model.learner.predict_proba(row[None, :]), dtype=np.float64)
+    proba = model.given(row[None, :])
     raw = model.unscaled(row)
     changes = tuple(
         Change(

@@ -15,14 +15,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import pandas as pd
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from features.macro import MACRO
 from features.ratios import RATIOS
 from features.scores import SCORES
 from features.trends import TRENDS
-from models.artifact import Model
+from models.artifact import Model, Prepared
 from models.panel import RELATIVE, Floats, Ints
 
 RISKS = {"bankrupt": "probability of bankruptcy", "fails": "probability of failure"}
@@ -137,9 +135,7 @@ def risk_words(model: Model) -> str:
 
 def risk_of(model: Model, prepared: Floats) -> Floats:
     """Probability of the risk class of prepared rows, calibrated where the model is."""
-    proba = np.asarray(model.learner.predict_proba(prepared), dtype=np.float64)
-    told = proba if model.calibration is None else model.calibration.apply(proba)
-    return told[:, risk_class(model)]
+    return model.told(model.given(prepared))[:, risk_class(model)]
 
 
 @cache
@@ -156,36 +152,36 @@ def shares(model: Model, prepared: Floats) -> tuple[float, Floats]:
     Prepared columns are centred, so the average company is all zeros.
     """
     rows, width = prepared.shape
-    at_once = max(1, BATCH // (width + 1))
+    orders = _orders(width)
+    at_once = max(1, BATCH // (width + 1) // len(orders))
     total = np.zeros_like(prepared)
-    with threadpool_limits(1):
-        base = float(risk_of(model, np.zeros((1, width)))[0])
-        for order in _orders(width):
-            for start in range(0, rows, at_once):
-                part = slice(start, start + at_once)
-                total[part] += _steps(model, prepared[part], order)
-    return base, total / (2 * ORDERS)
+    base = float(risk_of(model, np.zeros((1, width)))[0])
+    for start in range(0, rows, at_once):
+        part = slice(start, start + at_once)
+        total[part] = _steps(model, prepared[part], orders).mean(axis=0)
+    return base, total
 
 
-def _steps(model: Model, prepared: Floats, order: Ints) -> Floats:
-    """Change of the probability as features get the rows' own values in that order."""
+def _steps(model: Model, prepared: Floats, orders: tuple[Ints, ...]) -> Floats:
+    """Change of the probability as features get the rows' own values: orders x rows x features."""
     rows, width = prepared.shape
-    place = np.argsort(order)
-    own = np.arange(width + 1)[:, None] > place  # step k has the first k features of the order
-    asked = np.where(own, prepared[:, None, :], 0.0).reshape(-1, width)
-    steps = np.diff(risk_of(model, asked).reshape(rows, width + 1), axis=1)
-    return np.asarray(steps[:, place])
+    places = [np.argsort(order) for order in orders]
+    # Step k has the first k features of the order.
+    own = [np.arange(width + 1)[:, None] > place for place in places]
+    asked = np.where(np.array(own)[:, None], prepared[None, :, None, :], 0.0)
+    risks = risk_of(model, asked.reshape(-1, width)).reshape(len(orders), rows, width + 1)
+    steps = np.diff(risks, axis=2)
+    return np.array([one[:, place] for one, place in zip(steps, places, strict=True)])
 
 
 def explain(
-    model: Model, frame: pd.DataFrame, sectors: list[str | None], most: int = 5
+    model: Model, prepared: Prepared, sectors: list[str | None], most: int = 5
 ) -> list[Explanation]:
     """The `most` largest reasons of each row, largest first; what moves nothing is no reason."""
-    base, found = shares(model, model.columns(frame))
-    values = model.values(frame)[list(model.selected)].to_numpy(dtype=np.float64)
+    base, found = shares(model, prepared.columns)
     return [
-        _explanation(model, base, found[row], values[row], sectors[row], most)
-        for row in range(len(frame))
+        _explanation(model, base, found[row], prepared.values[row], sector, most)
+        for row, sector in enumerate(sectors)
     ]
 
 

@@ -8,6 +8,7 @@ other companies. Of many rows a part is kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
-from sklearn.metrics import pairwise_distances
 
 from models.panel import Floats, Ints, Panel
 from warehouse.errors import InputError
@@ -71,7 +71,7 @@ class Outside:
     beyond: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class History:
     """Training rows: `COLUMNS` and the model's inputs, its selected features, these prepared."""
 
@@ -79,10 +79,20 @@ class History:
     values: pd.DataFrame
     prepared: Floats
 
+    @cached_property
+    def _squares(self) -> Floats:
+        return np.asarray((self.prepared**2).sum(axis=1))
+
+    @cached_property
+    def _companies(self) -> Any:
+        return self.rows["company"].to_numpy(dtype=object)
+
     def distances(self, prepared: Floats, company: str) -> Floats:
-        """Distance of each prepared row to every training row; infinite to the company's own."""
-        apart = pairwise_distances(prepared, self.prepared) / np.sqrt(prepared.shape[1])
-        apart[:, (self.rows["company"] == company).to_numpy()] = np.inf
+        """Distance of a company's prepared rows to every training row; infinite to its own."""
+        own = (prepared**2).sum(axis=1)[:, None]
+        squares = own + self._squares - 2 * prepared @ self.prepared.T
+        apart = np.sqrt(np.maximum(squares, 0) / prepared.shape[1])
+        apart[:, self._companies == company] = np.inf
         return np.asarray(apart, dtype=np.float64)
 
     def percentile(self, distances: Floats) -> float:
@@ -116,8 +126,7 @@ def _neighbour(row: pd.Series[Any], classes: tuple[str, ...], distance: float) -
 
 def _nearest_mean(distances: Floats) -> Floats:
     """Mean of the few smallest finite distances of each row."""
-    few = np.sort(np.partition(distances, min(NEAREST, distances.shape[1] - 1), axis=1), axis=1)
-    few = few[:, :NEAREST]
+    few = np.partition(distances, min(NEAREST, distances.shape[1] - 1), axis=1)[:, :NEAREST]
     few = np.where(np.isfinite(few), few, np.nan)
     with np.errstate(all="ignore"):
         return np.asarray(np.nansum(few, axis=1) / np.maximum((~np.isnan(few)).sum(axis=1), 1))
@@ -161,6 +170,8 @@ def _kept(y: Ints, risk: int, seed: int) -> Ints:
 
 def _apart(prepared: Floats, companies: Any) -> Floats:
     """Distance of each row to its nearest ones of other companies."""
+    from sklearn.metrics import pairwise_distances  # to train alone: a score should not wait
+
     parts = []
     for start in range(0, len(prepared), BLOCK):
         block = slice(start, start + BLOCK)

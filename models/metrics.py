@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from features.audit_figures import interval
+from features.intervals import interval
 from models.panel import Floats, Ints
 
 BINS = 15

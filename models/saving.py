@@ -10,18 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import skops.io
-from sklearn.pipeline import Pipeline
 
-from models.artifact import (
-    FORMAT,
-    FORMATS,
-    MANIFEST,
-    PREPARE,
-    RELATIVE_STEP,
-    manifest_hash,
-    steps_of,
-)
+from models.artifact import FORMAT, FORMATS, MANIFEST, manifest_hash
 from models.calibration import Calibration
 from models.conformal import ConformalSets
 from models.drift import reference_of
@@ -29,6 +19,7 @@ from models.engine import LIBRARIES
 from models.evaluate import Fitted, RunResult
 from models.history import HISTORY, make_history, write_history
 from models.learners import learner_named
+from models.preparation import PREPARE, Preparation
 from warehouse.files import sha256_of
 
 SECTOR_ROWS = 20  # a sector's median of fewer rows says little
@@ -44,8 +35,8 @@ def save(
     directory.mkdir(parents=True, exist_ok=True)
     one = fitted or result.fitted
     steps = one.pipeline.named_steps
-    prepare = Pipeline([(name, steps[name]) for name in steps_of(bool(result.panel.relative))])
-    skops.io.dump(prepare, directory / PREPARE)
+    prepare = Preparation.of(steps)
+    prepare.write(directory / PREPARE)
     kind = learner_named(one.cell.learner).save
     learner_file = f"learner.{FORMATS[kind].suffix}"
     FORMATS[kind].write(steps["learn"], directory / learner_file)
@@ -62,9 +53,9 @@ def save(
     (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
-def _history(result: RunResult, prepare: Pipeline) -> pd.DataFrame:
+def _history(result: RunResult, prepare: Preparation) -> pd.DataFrame:
     panel, train = result.panel, result.split.train
-    prepared = np.asarray(prepare.transform(panel.X.to_numpy()[train]))
+    prepared = prepare.columns(prepare.values(panel.X.to_numpy()[train]))
     return make_history(panel, train, prepared, result.plan.seed)
 
 
@@ -128,7 +119,7 @@ def _features(result: RunResult) -> pd.DataFrame:
     panel = result.panel
     if not panel.relative:
         return panel.X
-    values = result.pipeline.named_steps[RELATIVE_STEP].transform(panel.X.to_numpy())
+    values = result.pipeline.named_steps["relative"].transform(panel.X.to_numpy())
     return pd.DataFrame(values, columns=list(panel.features))
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import click
-import jinja2
 import pandas as pd
 from rich.console import Group
 from rich.table import Table
@@ -136,7 +135,7 @@ def _watch(model: Model, db: Path | None, since: date, form: str, out: Path | No
     with store.connect(db, read_only=True) as connection:
         found = watch.watch(connection, model, since)
     _write(watch.FORMATS[form](found), out)
-    if found.refused:
+    if found.faulty:
         raise SystemExit(1)
 
 
@@ -388,6 +387,8 @@ def as_csv(scored: Scored, model: Model) -> str:
 
 def as_html(scored: Scored, model: Model) -> str:
     """One self-contained page."""
+    import jinja2  # for this format alone
+
     template = Path(__file__).with_name("score.html.jinja").read_text(encoding="utf-8")
     page = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True)
     return page.from_string(template).render(

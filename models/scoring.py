@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import duckdb
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features import arrays
 from features.dataset import (
@@ -24,7 +27,7 @@ from features.dataset import (
 from features.macro import MACRO
 from features.ratios import RATIOS
 from features.scores import SCORES, Zone, zone
-from models.artifact import Model
+from models.artifact import Model, Prepared
 from models.counterfactual import Counterfactual, counterfactual
 from models.explain import Explanation, Reason, explain, risk_class
 from models.history import Neighbour, Outside
@@ -36,10 +39,12 @@ from models.panel import (
     Floats,
     sector_columns,
 )
-from warehouse import importers, store
-from warehouse.errors import InputError
+from warehouse import formats, importers, store
+from warehouse.errors import InputError, UnnamedError
+from warehouse.plain import plain_years
 
 FEW_RATIOS = 15  # as the panel's own least: below, a row is scored on little but medians
+UNNAMED = "unnamed"  # company of a document that names none
 MOST_FILES = 10_000  # of a folder
 LACKING = "missing "  # how the reason of a gap begins that an item would fill
 
@@ -211,39 +216,82 @@ def score_file(
         model: to score by.
         ask: what to say beyond probabilities.
         desk: an empty warehouse in memory (`store.in_memory`), which is left empty; it saves the
-            time of making one. Not for a folder.
+            time of making one for a file that needs one. Not for a folder.
 
     Raises:
         InputError: not such a file, or no company of it can be scored.
     """
-    with files_warehouse(path, desk) as (connection, refused, notices):
-        found = score(connection, model, None, ask)
-    return Scored(found.companies, (*refused, *found.refused), (*notices, *found.notices))
+    ask = ask or Ask()
+    if path.is_dir():
+        with folder_warehouse(path) as (connection, refused, notices):
+            found = score(connection, model, None, ask)
+        return Scored(found.companies, (*refused, *found.refused), (*notices, *found.notices))
+    incoming = _statements(path)
+    years = plain_years(incoming.table) if level_of(model) == LEVELS[0] else None
+    if years is not None:
+        found = _score_rows(model, *with_ratios(years), NO_MACRO, ask)
+    else:
+        with _file_warehouse(incoming, desk) as connection:
+            if not store.one_row(connection, "SELECT 1 FROM statements LIMIT 1"):
+                raise InputError(_no_year(incoming))
+            found = score(connection, model, None, ask)
+    return Scored(found.companies, found.refused, (*incoming.notices, *found.notices))
+
+
+def _no_year(incoming: importers.Incoming) -> str:
+    """That a file has nothing to score, and what it has."""
+    table = incoming.table
+    notes = set(table.column("note").to_pylist()) if "note" in table.column_names else set()
+    why = "interim figures, of no whole fiscal year" if notes == {"interim"} else "no figures"
+    said = f" ({'; '.join(incoming.notices)})" if incoming.notices else ""
+    return f"{incoming.path}: nothing to score: {why}{said}"
+
+
+Notes = tuple[str, ...]
 
 
 @contextmanager
-def files_warehouse(
-    path: Path, desk: duckdb.DuckDBPyConnection | None = None
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, tuple[str, ...], tuple[str, ...]]]:
+def files_warehouse(path: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Notes, Notes]]:
     """A file or a folder in a warehouse in memory, checked; what of it was refused; notices."""
-    made = store.in_memory() if desk is None or path.is_dir() else store.undone(desk)
-    with made as connection:
-        if path.is_dir():
-            refused, notices = _import_folder(connection, path)
-        else:
-            refused, notices = (), _import_one(connection, path)
+    if path.is_dir():
+        with folder_warehouse(path) as found:
+            yield found
+        return
+    incoming = _statements(path)
+    with _file_warehouse(incoming) as connection:
+        yield connection, (), incoming.notices
+
+
+@contextmanager
+def folder_warehouse(folder: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Notes, Notes]]:
+    """As `files_warehouse`, of a folder."""
+    with store.in_memory() as connection:
+        refused, notices = _import_folder(connection, folder)
         store.run_checks(connection)
         yield connection, refused, notices
 
 
-def _import_one(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[str, ...]:
-    imported = importers.import_files(connection, [path])[0]
-    if imported.kind != "statements":
+@contextmanager
+def _file_warehouse(
+    incoming: importers.Incoming, desk: duckdb.DuckDBPyConnection | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    with store.in_memory() if desk is None else store.undone(desk) as connection:
+        importers.import_incoming(connection, incoming)
+        store.run_checks(connection)
+        yield connection
+
+
+def _statements(path: Path) -> importers.Incoming:
+    try:
+        incoming = importers.read(path)
+    except UnnamedError:  # whose it is says nothing about the score
+        incoming = importers.read(path, UNNAMED)
+    if incoming.format is not formats.STATEMENTS:
         raise InputError(
-            f"{path}: holds {imported.kind}; expected statements, a Screener workbook, an XBRL"
-            " filing or a saved moneycontrol page"
+            f"{path}: holds {incoming.format.kind}; expected statements, a Screener workbook, an"
+            " XBRL filing or a saved moneycontrol page"
         )
-    return imported.notices
+    return incoming
 
 
 def _import_folder(
@@ -284,18 +332,24 @@ def score(
     Raises:
         InputError: the model needs other features, no such company, or no company can be scored.
     """
-    ask = ask or Ask()
     level = level_of(model)
     wanted = None if company is None else _company_id(connection, company)
     with store.one_company(connection, wanted) if wanted else nullcontext():
         materialise(connection)
     rows, gaps = rows_of(connection, level)
-    refused = _refused(rows)
-    there = ~rows["is_financial"].astype(bool).to_numpy()
+    if rows.empty:
+        raise InputError(_nothing(company))
+    return _score_rows(model, rows, gaps, macro_of(connection), ask or Ask())
+
+
+def _score_rows(model: Model, rows: pd.DataFrame, gaps: Gaps, macro: Macro, ask: Ask) -> Scored:
+    """Score rows with their features."""
+    refused = (*_refused(rows), *_without_ratios(rows))
+    there = ~rows["is_financial"].astype(bool).to_numpy() & _some_ratio(rows)
     if not there.any():
-        raise InputError("; ".join(refused) or _nothing(company))
+        raise InputError("; ".join(refused))
     rows = rows[there].reset_index(drop=True)
-    notices = fill_macro(connection, rows, model)
+    notices = fill_macro(rows, macro, model)
     rows = rows.assign(**sector_columns(rows["sector"], rows["fiscal_year"]))
     years = _years(model, rows, gaps, ask)
     notices += _sectorless(rows, model) + simulated_notice(model)
@@ -321,6 +375,9 @@ def level_of(model: Model) -> Features:
 
 
 Gaps = dict[tuple[str, int, str], str]
+Macro = dict[tuple[str, int], float | None]
+NO_MACRO: Macro = {}
+_NO_VALUES = (None,) * len(MACRO)
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, level: Features) -> tuple[pd.DataFrame, Gaps]:
@@ -330,22 +387,29 @@ def rows_of(connection: duckdb.DuckDBPyConnection, level: Features) -> tuple[pd.
     takes longer to plan the panel's query than everything else together.
     """
     order = "ORDER BY company_id, fiscal_year"
-    query = years_sql() if level == LEVELS[0] else features_sql(features=level)
-    rows = connection.execute(f"FROM ({query}) {order}").fetch_df()
-    columns = arrays.item_columns(rows)
-    made = {"scores": arrays.scores(columns, len(rows))}
-    found = list(arrays.score_gaps(made["scores"], columns))
     if level == LEVELS[0]:
-        made["ratios"] = arrays.ratios(columns, len(rows))
-        found += arrays.ratio_gaps(made["ratios"], columns)
-        made["count"] = pd.DataFrame({"n_missing": made["ratios"].isna().sum(axis=1)})
-    new = [part[[n for n in part if n not in rows]] for part in made.values()]
-    company, year = rows["company_id"].tolist(), rows["fiscal_year"].tolist()
-    gaps = {(company[gap.row], year[gap.row], gap.code): gap.reason for gap in found}
-    if level != LEVELS[0]:
-        told = connection.execute(null_reasons_sql(level)).fetchall()
-        gaps |= {(company, int(year), code): reason for company, year, code, reason in told}
-    return pd.concat([rows, *new], axis=1), gaps
+        return with_ratios(connection.execute(f"FROM ({years_sql()}) {order}").fetch_df())
+    rows = connection.execute(f"FROM ({features_sql(features=level)}) {order}").fetch_df()
+    columns = arrays.item_columns(rows)
+    scores = arrays.scores(columns, len(rows))
+    told = connection.execute(null_reasons_sql(level)).fetchall()
+    gaps = _gaps_of(rows, arrays.score_gaps(scores, columns))
+    gaps |= {(company, int(year), code): reason for company, year, code, reason in told}
+    return pd.concat([rows, scores[[n for n in scores if n not in rows]]], axis=1), gaps
+
+
+def with_ratios(years: pd.DataFrame) -> tuple[pd.DataFrame, Gaps]:
+    """Company-years with X1 to X62 and the published scores, and why some are missing."""
+    columns = arrays.item_columns(years)
+    ratios, scores = arrays.ratios(columns, len(years)), arrays.scores(columns, len(years))
+    missing = ratios.isna().sum(axis=1).rename("n_missing")
+    found = (*arrays.ratio_gaps(ratios, columns), *arrays.score_gaps(scores, columns))
+    return pd.concat([years, ratios, scores, missing], axis=1), _gaps_of(years, found)
+
+
+def _gaps_of(years: pd.DataFrame, found: Iterable[arrays.Gap]) -> Gaps:
+    company, year = years["company_id"].tolist(), years["fiscal_year"].tolist()
+    return {(company[gap.row], year[gap.row], gap.code): gap.reason for gap in found}
 
 
 def _company_id(connection: duckdb.DuckDBPyConnection, name: str) -> str:
@@ -370,35 +434,56 @@ def _nothing(company: str | None) -> str:
     return f"no company {company!r} with statements; give its company_id, symbol, ISIN or CIN"
 
 
+FINANCIAL = (
+    "a bank, NBFC or insurer: its statements have no current assets or inventories, and the model"
+    " has learnt from none"
+)
+
+
 def _refused(rows: pd.DataFrame) -> tuple[str, ...]:
     """Banks, NBFCs and insurers: what a model of other companies says of them means nothing."""
-    named = rows[rows["is_financial"].astype(bool)].drop_duplicates("company_id")
+    named = rows.loc[rows["is_financial"].astype(bool), "company_id"].drop_duplicates()
+    return tuple(f"{name}: {FINANCIAL}; not scored" for name in named)
+
+
+def _some_ratio(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    return rows["n_missing"].to_numpy(dtype=np.int64) < len(RATIOS)
+
+
+def _without_ratios(rows: pd.DataFrame) -> tuple[str, ...]:
+    """Years of which a model knows nothing: medians of other companies would decide."""
+    named = rows[~_some_ratio(rows) & ~rows["is_financial"].astype(bool).to_numpy()]
+    told = zip(named["company_id"].tolist(), named["fiscal_year"].tolist(), strict=True)
     return tuple(
-        f"{row.company_id}: a bank, NBFC or insurer: its statements have no current assets or"
-        " inventories, and the model has learnt from none; not scored"
-        for row in named.itertuples()
+        f"{company}, fiscal year {year}: none of the {len(RATIOS)} ratios can be computed;"
+        " not scored"
+        for company, year in told
     )
 
 
-def fill_macro(
-    connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame, model: Model
-) -> tuple[str, ...]:
-    """Give each year its macro values, else those the model was trained with; say what it lacks."""
+def macro_of(connection: duckdb.DuckDBPyConnection) -> Macro:
+    """The macro values of a warehouse by series and calendar year."""
     found = connection.execute("SELECT series, year, value FROM known_macro").fetchall()
-    own = {(series, year): value for series, year, value in found}
+    return {(series, year): value for series, year, value in found}
+
+
+def fill_macro(rows: pd.DataFrame, own: Macro, model: Model) -> tuple[str, ...]:
+    """Give each year its macro values, else those the model was trained with; say what it lacks."""
     lacking: set[int] = set()
+    years = rows["fiscal_year"].tolist()
+    known = {year: model.manifest["macro"].get(str(year)) for year in years}
     for place, series in enumerate(MACRO):
-        known = {int(y): values[place] for y, values in model.manifest["macro"].items()}
-        values = [
-            own.get((series.series, year - 1), known.get(year)) for year in rows["fiscal_year"]
-        ]
-        rows[series.code] = pd.Series(values, rows.index, dtype="float64")
-        if series.code in model.features:
-            lacking |= set(rows.loc[rows[series.code].isna(), "fiscal_year"])
+        values = []
+        for year in years:
+            value = own.get((series.series, year - 1), (known[year] or _NO_VALUES)[place])
+            values.append(np.nan if value is None else float(value))
+            if series.code in model.features and value is None:
+                lacking.add(year)
+        rows[series.code] = values
     if not lacking:
         return ()
-    years = ", ".join(map(str, sorted(lacking)))
-    return (f"macro values missing for {years}: the training median stands in for them",)
+    said = ", ".join(map(str, sorted(lacking)))
+    return (f"macro values missing for {said}: the training median stands in for them",)
 
 
 def _sectorless(rows: pd.DataFrame, model: Model) -> tuple[str, ...]:
@@ -424,58 +509,60 @@ def simulated_notice(model: Model) -> tuple[str, ...]:
 
 def _years(model: Model, rows: pd.DataFrame, gaps: Gaps, ask: Ask) -> list[ScoredYear]:
     """All that is said of each row."""
-    given = model.predict_proba(rows)
-    told = model.calibrated(given)
-    told = given if told is None else told
-    sets = None if model.sets is None else model.sets.sets(told.to_numpy())
+    prepared = model.prepared(rows)
+    given = model.given(prepared.columns)
+    told = model.told(given)
+    sets = None if model.sets is None else model.sets.sets(told)
     opinions = _opinions(model, ask.others, rows, given, told)
-    prepared, values = model.columns(rows), model.values(rows)
-    missing = _gaps(values.isna(), rows, gaps)
+    missing = _gaps(model, prepared, rows, gaps)
     known = _scores(rows, gaps)
-    distances = _Distances(model, prepared, rows["company_id"].tolist())
-    closer = _closer(model, rows, prepared, values, distances, ask)
+    closer = _closer(model, rows, prepared, given, ask)
     names = np.array(model.classes, dtype=object)
+    facts = zip(*(rows[name].tolist() for name in ROW_FACTS), strict=True)
     return [
         ScoredYear(
-            int(row.fiscal_year),
-            str(pd.Timestamp(row.fiscal_year_end).date()),
-            str(row.basis),
-            _by_class(told, at),
-            _by_class(given, at),
-            str(names[given.to_numpy()[at].argmax()]),
+            int(year),
+            str(pd.Timestamp(end).date()),
+            str(basis),
+            _by_class(model, told[at]),
+            _by_class(model, given[at]),
+            str(names[given[at].argmax()]),
             None if sets is None else tuple(str(name) for name in names[sets[at]]),
-            distances.outside(at, values),
+            closer[at].outside,
             known[at],
             missing[at],
             _needs(missing[at]),
-            tuple(row.proxies.split(", ")) if isinstance(row.proxies, str) else (),
-            int(row.failed_checks),
-            len(RATIOS) - int(row.n_missing),
-            *closer.get(at, (None, (), None)),
+            tuple(proxies.split(", ")) if isinstance(proxies, str) else (),
+            int(failed),
+            len(RATIOS) - int(n_missing),
+            closer[at].explanation,
+            closer[at].neighbours,
+            closer[at].counterfactual,
             opinions[at],
         )
-        for at, row in enumerate(_facts(rows))
+        for at, (year, end, basis, proxies, failed, n_missing) in enumerate(facts)
     ]
 
 
-def _facts(rows: pd.DataFrame) -> Iterator[Any]:
-    return rows[list(ROW_FACTS)].itertuples(index=False)
-
-
 ROW_FACTS = ("fiscal_year", "fiscal_year_end", "basis", "proxies", "failed_checks", "n_missing")
-Closer = tuple[Explanation | None, tuple[Neighbour, ...], Counterfactual | None]
 
 
-def _by_class(proba: pd.DataFrame, at: int) -> dict[str, float]:
-    return dict(zip(map(str, proba.columns), proba.to_numpy()[at].tolist(), strict=True))
+@dataclass(frozen=True)
+class _Closer:
+    """What is said of a year beside the training rows; as in `ScoredYear`."""
+
+    outside: Outside | None
+    explanation: Explanation | None = None
+    neighbours: tuple[Neighbour, ...] = ()
+    counterfactual: Counterfactual | None = None
+
+
+def _by_class(model: Model, proba: Floats) -> dict[str, float]:
+    return dict(zip(model.classes, proba.tolist(), strict=True))
 
 
 def _opinions(
-    model: Model,
-    others: Sequence[Model],
-    rows: pd.DataFrame,
-    given: pd.DataFrame,
-    told: pd.DataFrame,
+    model: Model, others: Sequence[Model], rows: pd.DataFrame, given: Floats, told: Floats
 ) -> list[tuple[Opinion, ...]]:
     """What each model says of each row, the first model first."""
     if not others:
@@ -484,80 +571,72 @@ def _opinions(
     for other in others:
         if other.classes != model.classes:
             raise InputError(f"{other.name}: of other classes than {model.name}")
-        proba = other.predict_proba(rows)
-        corrected = other.calibrated(proba)
-        parts.append((other, proba, proba if corrected is None else corrected))
+        proba = other.given(other.columns(rows))
+        parts.append((other, proba, other.told(proba)))
     return [
         tuple(
-            Opinion(one.name, _by_class(told, at), one.classes[int(given.to_numpy()[at].argmax())])
+            Opinion(one.name, _by_class(one, told[at]), one.classes[int(given[at].argmax())])
             for one, given, told in parts
         )
         for at in range(len(rows))
     ]
 
 
-class _Distances:
-    """Distances of rows to the training rows; none of a model that keeps no training rows."""
-
-    def __init__(self, model: Model, prepared: Floats, companies: list[str]) -> None:
-        self.model, self.prepared, self.companies = model, prepared, companies
-
-    def of(self, at: int) -> Floats | None:
-        """Of one row."""
-        if self.model.history is None:
-            return None
-        found = self.model.history.distances(self.prepared[at : at + 1], self.companies[at])
-        return np.asarray(found[0])
-
-    def outside(self, at: int, values: pd.DataFrame) -> Outside | None:
-        """How far a row lies outside what the model has seen."""
-        distances, history = self.of(at), self.model.history
-        if distances is None or history is None:
-            return None
-        low, high = self.model.limits()
-        own = values[list(self.model.selected)].to_numpy()[at]
-        beyond = np.array(self.model.selected, dtype=object)[(own < low) | (own > high)]
-        return Outside(history.percentile(distances), tuple(str(name) for name in beyond))
-
-
 def _closer(
+    model: Model, rows: pd.DataFrame, prepared: Prepared, given: Floats, ask: Ask
+) -> list[_Closer]:
+    """How far outside each row lies; of those asked about, reasons, neighbours, what would help."""
+    asked = _asked(rows["company_id"], ask)
+    sectors = [None if pd.isna(name) else str(name) for name in rows["sector"].iloc[asked]]
+    part = Prepared(prepared.values[asked], prepared.absent[asked], prepared.columns[asked])
+    told = explain(model, part, sectors, ask.reasons) if asked else []
+    why = dict(zip(asked, told, strict=True))
+    return [
+        _Closer(None, why.get(at))
+        if apart is None
+        else _beside(model, prepared, given, at, apart, why.get(at), ask)
+        for at, apart in enumerate(_apart(model, rows["company_id"], prepared))
+    ]
+
+
+def _apart(model: Model, companies: pd.Series[str], prepared: Prepared) -> Iterator[Floats | None]:
+    """Distances of each row to the training rows; None of a model that keeps none."""
+    for company, own in groupby(enumerate(companies.tolist()), key=itemgetter(1)):
+        at = [place for place, _ in own]
+        if model.history is None:
+            yield from [None] * len(at)
+        else:
+            yield from model.history.distances(prepared.columns[at], company)
+
+
+def _beside(
     model: Model,
-    rows: pd.DataFrame,
-    prepared: Floats,
-    values: pd.DataFrame,
-    distances: _Distances,
+    prepared: Prepared,
+    given: Floats,
+    at: int,
+    apart: Floats,
+    why: Explanation | None,
     ask: Ask,
-) -> dict[int, Closer]:
-    """Reasons, neighbours and what would have to change, of the rows that are asked about."""
-    at = _asked(rows["company_id"], ask)
-    if not len(at):
-        return {}
-    asked = rows.iloc[at]
-    sectors = [None if pd.isna(sector) else str(sector) for sector in asked["sector"]]
-    why = explain(model, asked, sectors, ask.reasons)
-    selected = values[list(model.selected)].to_numpy()
-    return {
-        row: (why[n], *_compared(model, prepared[row], selected[row], distances.of(row), ask))
-        for n, row in enumerate(at.tolist())
-    }
+) -> _Closer:
+    """A row beside the training rows."""
+    assert model.history is not None  # noqa: S101 - there are distances
+    own, (low, high) = prepared.values[at], model.limits()
+    beyond = [model.selected[place] for place in np.flatnonzero((own < low) | (own > high))]
+    outside = Outside(model.history.percentile(apart), tuple(beyond))
+    if why is None:
+        return _Closer(outside)
+    near = tuple(model.history.nearest(apart, model.classes, ask.neighbours))
+    risky = int(given[at].argmax()) == risk_class(model)
+    way = counterfactual(model, prepared.columns[at], own) if risky else None
+    return _Closer(outside, why, near, way)
 
 
-def _asked(companies: pd.Series[str], ask: Ask) -> Any:
+def _asked(companies: pd.Series[str], ask: Ask) -> list[int]:
     """Positions of the rows to explain; rows of a company stand together, oldest first."""
     if ask.explain == "latest":
-        return np.flatnonzero(~companies.duplicated(keep="last").to_numpy())
-    return np.arange(len(companies) if ask.explain == "all" else 0)
-
-
-def _compared(
-    model: Model, prepared: Floats, values: Floats, distances: Floats | None, ask: Ask
-) -> tuple[tuple[Neighbour, ...], Counterfactual | None]:
-    if model.history is None or distances is None:
-        return (), None
-    near = model.history.nearest(distances, model.classes, ask.neighbours)
-    proba = np.asarray(model.learner.predict_proba(prepared[None, :]))
-    risky = int(proba.argmax()) == risk_class(model)
-    return tuple(near), counterfactual(model, prepared, values) if risky else None
+        latest = np.flatnonzero(~companies.duplicated(keep="last").to_numpy())
+        return [int(at) for at in latest]
+    return list(range(len(companies))) if ask.explain == "all" else []
 
 
 def _scores(rows: pd.DataFrame, gaps: Gaps) -> list[tuple[ClassicalScore, ...]]:
@@ -585,13 +664,15 @@ def _needs(missing: Iterable[Missing]) -> tuple[Need, ...]:
     return tuple(Need(item, tuple(found[item])) for item in order)
 
 
-def _gaps(absent: pd.DataFrame, rows: pd.DataFrame, reasons: Gaps) -> list[tuple[Missing, ...]]:
+def _gaps(
+    model: Model, prepared: Prepared, rows: pd.DataFrame, reasons: Gaps
+) -> list[tuple[Missing, ...]]:
     """Of each row the features that are missing, and why."""
-    years = zip(rows["company_id"], rows["fiscal_year"], strict=True)
-    names = np.array(absent.columns, dtype=object)
+    years = zip(rows["company_id"].tolist(), rows["fiscal_year"].tolist(), strict=True)
+    names = np.array(model.features, dtype=object)
     return [
-        tuple(Missing(name, _reason(reasons, str(company), int(year), name)) for name in names[gap])
-        for (company, year), gap in zip(years, absent.to_numpy(), strict=True)
+        tuple(Missing(name, _reason(reasons, company, year, name)) for name in names[gap])
+        for (company, year), gap in zip(years, prepared.absent, strict=True)
     ]
 
 

@@ -37,12 +37,13 @@ FACTS = (
 KEPT = 4  # a process that keeps this part of a file's memory after the answer is replaced
 # Read once before the first question: libraries load what they load late, and a model that does
 # not take statements is refused before the service starts.
-TRIAL = """company_id,fiscal_year_end,item,value
-trial,2019-03-31,total_assets,100
-trial,2019-03-31,current_assets,40
-trial,2019-03-31,inventories,9
-trial,2019-03-31,net_profit,-3
+TRIAL = """company_id,fiscal_year_end,item,value,source
+trial,2019-03-31,total_assets,100,a
+trial,2019-03-31,current_assets,40,a
+trial,2019-03-31,inventories,9,a
+trial,2019-03-31,net_profit,-3,a
 """
+RETOLD = "trial,2019-03-31,total_assets,100,b\n"  # a second source: the file needs the warehouse
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,9 @@ def _ready(folder: Path, scratch: Path, warehouse: duckdb.DuckDBPyConnection) ->
     desk = Desk(artifact.load(folder), artifact.load_others(folder), warehouse)
     trial = scratch / f"trial-{os.getpid()}"
     try:
-        trial.write_text(TRIAL, encoding="utf-8")
-        _scored(Question(str(trial)), desk)
+        for text in (TRIAL, TRIAL + RETOLD):
+            trial.write_text(text, encoding="utf-8")
+            _scored(Question(str(trial)), desk)
     finally:
         trial.unlink(missing_ok=True)
     return desk

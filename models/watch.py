@@ -35,7 +35,15 @@ from models.artifact import Model
 from models.drift import Drift, drift
 from models.explain import risk_class
 from models.panel import sector_columns
-from models.scoring import FEW_RATIOS, fill_macro, level_of, rows_of, simulated_notice
+from models.scoring import (
+    FEW_RATIOS,
+    FINANCIAL,
+    fill_macro,
+    level_of,
+    macro_of,
+    rows_of,
+    simulated_notice,
+)
 from warehouse import store
 from warehouse.errors import printable
 from warehouse.exports import csv_safe
@@ -165,6 +173,11 @@ class Watched:
             one for one in self.toward if one.step > 0 and one.now.prediction == self.risk_class
         )
 
+    @property
+    def faulty(self) -> tuple[NotScored, ...]:
+        """Companies not scored for want of a fiscal year: banks and the like never are."""
+        return tuple(one for one in self.refused if one.reason != FINANCIAL)
+
 
 def watch(
     connection: duckdb.DuckDBPyConnection,
@@ -252,10 +265,6 @@ def _part(
         yield Watch(company, name, sector, int(figures), then, now[company], step)
 
 
-FINANCIAL = (
-    "a bank, NBFC or insurer: its statements have no current assets or inventories, and the model"
-    " has learnt from none"
-)
 NO_YEAR = "its figures make no fiscal year"
 
 
@@ -306,7 +315,7 @@ class _Scorer:
         rows = rows[~financial].groupby("company_id", sort=False).tail(1).reset_index(drop=True)
         if rows.empty:
             return rows, others
-        notices = fill_macro(desk, rows, self.model)
+        notices = fill_macro(rows, macro_of(desk), self.model)
         rows = rows.assign(**sector_columns(rows["sector"], rows["fiscal_year"]))
         if keep:
             self.notices |= dict.fromkeys(notices)
@@ -317,10 +326,9 @@ class _Scorer:
         """What the model says of each row, by company."""
         if rows.empty:
             return {}
-        given = self.model.predict_proba(rows)
-        told = self.model.calibrated(given)
-        risks = (given if told is None else told).to_numpy()[:, self.risk]
-        labels = [self.model.classes[place] for place in given.to_numpy().argmax(axis=1)]
+        given = self.model.given(self.model.columns(rows))
+        risks = self.model.told(given)[:, self.risk]
+        labels = [self.model.classes[place] for place in given.argmax(axis=1)]
         ends = pd.to_datetime(rows["fiscal_year_end"]).dt.strftime("%Y-%m-%d")
         ratios = len(RATIOS) - rows["n_missing"].astype(int)
         told_of = zip(ends, risks.tolist(), labels, ratios.tolist(), strict=True)

@@ -20,6 +20,7 @@ from models.history import History
 from models.learners import LEARNERS, learner_named
 from models.panel import Floats, panel_from_frame
 from models.pipeline import build_pipeline
+from models.preparation import Preparation
 from models.saving import save
 
 NAMES = {2: ("bankrupt", "healthy"), 3: ("bankrupt", "distressed", "healthy")}
@@ -62,9 +63,8 @@ def frame() -> pd.DataFrame:
 
 def probability(model: Model, rows: pd.DataFrame) -> Floats:
     """Of bankruptcy, as a reader of a score sees it."""
-    given = model.predict_proba(rows)
-    told = model.calibrated(given)
-    return (given if told is None else told)["bankrupt"].to_numpy()
+    told = model.told(model.predict_proba(rows).to_numpy())
+    return told[:, model.classes.index("bankrupt")]
 
 
 def contributions(model: Model, rows: pd.DataFrame) -> Floats:
@@ -74,7 +74,7 @@ def contributions(model: Model, rows: pd.DataFrame) -> Floats:
 def reasons(
     model: Model, rows: pd.DataFrame, sectors: list[str | None], most: int = 5
 ) -> list[tuple[Reason, ...]]:
-    return [found.reasons for found in explain(model, rows, sectors, most)]
+    return [found.reasons for found in explain(model, model.prepared(rows), sectors, most)]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -87,7 +87,8 @@ def test_base_and_shares_sum_to_the_probability(learner: str, classes: int, make
     assert found.shape == (len(frame()), len(model.selected))
     assert np.ptp(wanted) > 0.05
     np.testing.assert_allclose(base + found.sum(axis=1), wanted, atol=1e-6)
-    for said, value in zip(explain(model, frame(), [None] * len(frame()), 2), wanted, strict=True):
+    explained = explain(model, model.prepared(frame()), [None] * len(frame()), 2)
+    for said, value in zip(explained, wanted, strict=True):
         assert len(said.reasons) <= 2
         assert said.probability == pytest.approx(value, abs=1e-6)
 
@@ -126,7 +127,9 @@ def test_an_exchange_of_one_feature_gives_the_exact_shapley_values(make: Make) -
             both = ((X[:, 0] > 0) & (X[:, 1] > 0)) * 0.5
             return np.column_stack([both, 1 - both])
 
-    model = replace(make("lr", 2), learner=Both(), selected=("r0", "r1"), prepare=Plain())
+    model = make("lr", 2)
+    prepare = plain(len(model.features))
+    model = replace(model, learner=Both(), selected=("r0", "r1"), prepare=prepare)
     model = replace(model, history=None, calibration=None)
     rows = pd.DataFrame(1.0, index=range(3), columns=list(model.features))
     shares = contributions(model, rows)
@@ -136,11 +139,10 @@ def test_an_exchange_of_one_feature_gives_the_exact_shapley_values(make: Make) -
     assert [r.feature for r in reasons(model, rows, [None] * 3, most=2)[0]] == ["r0", "r1"]
 
 
-class Plain:
-    """Preparation that changes nothing."""
-
-    def transform(self, X: Floats) -> Floats:
-        return X[:, :2]
+def plain(width: int) -> Preparation:
+    """Preparation that changes nothing and takes the first two features."""
+    zeros, ends = np.zeros(width), np.full(width, 1e9)
+    return Preparation(zeros, -ends, ends, zeros, np.ones(width), np.arange(width) < 2)
 
 
 def test_rows_do_not_depend_on_how_many_are_asked_at_once(
@@ -205,7 +207,7 @@ def test_tenth_is_that_of_the_sector_where_enough_of_it_is_known(make: Make) -> 
     model = replace(plain, history=History(rows, known, np.zeros((100, len(plain.selected)))))
     asked = pd.concat([frame().iloc[:1]] * 4, ignore_index=True)
     asked[list(plain.features)] = np.tile([[0.0], [15.0], [100.0], [57.5]], 6)
-    said = explain(model, asked, ["steel", "steel", "jute", None], most=9)
+    said = explain(model, model.prepared(asked), ["steel", "steel", "jute", None], most=9)
     found = (
         {(r.tenth, r.peers) for r in said[0].reasons},
         {(r.tenth, r.peers) for r in said[1].reasons},

@@ -102,8 +102,10 @@ def test_panel_without_companies_and_years() -> None:
     assert rows[["year", "last_failed", "last_year"]].isna().all().all()
 
 
-def test_of_many_rows_the_failing_ones_are_kept_first() -> None:
-    count = MOST_ROWS + 3_000
+def test_of_many_rows_the_failing_ones_are_kept_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 2_000
+    monkeypatch.setattr("models.history.MOST_ROWS", most)
+    count = most + 300
     frame = pd.DataFrame(
         {
             "company_id": [f"c{n // 5}" for n in range(count)],
@@ -114,7 +116,7 @@ def test_of_many_rows_the_failing_ones_are_kept_first() -> None:
     panel = panel_from_frame(frame)
     prepared = np.zeros((count, 1))
     rows = make_history(panel, np.arange(count), prepared, seed=0)
-    assert len(rows) == MOST_ROWS
+    assert len(rows) == most
     assert (rows["class_code"] == 0).sum() == (frame["label"] == "bankrupt").sum()
     again = make_history(panel, np.arange(count), prepared, seed=0)
     pd.testing.assert_frame_equal(rows, again)

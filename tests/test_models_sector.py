@@ -303,7 +303,8 @@ def test_values_are_those_of_the_features_before_anything_is_filled_in(model: Mo
     assert np.isnan(values["r1_rel"].item())
     medians = model.manifest["medians"]
     assert set(medians["overall"]) == set(panel.features)
-    said = {r.feature: r for r in explain(model, row, ["steel"], most=20)[0].reasons}
+    found = explain(model, model.prepared(row), ["steel"], most=20)
+    said = {reason.feature: reason for reason in found[0].reasons}
     known = [r for name, r in said.items() if name.endswith("_rel")]
     assert known
     for reason in known:
