@@ -344,13 +344,14 @@ def score(
 
 def _score_rows(model: Model, rows: pd.DataFrame, gaps: Gaps, macro: Macro, ask: Ask) -> Scored:
     """Score rows with their features."""
-    refused = (*_refused(rows), *_without_ratios(rows))
-    there = ~rows["is_financial"].astype(bool).to_numpy() & _some_ratio(rows)
-    if not there.any():
+    refused: tuple[str, ...] = ()
+    there = ~rows["is_financial"].to_numpy(dtype=bool) & _some_ratio(rows)
+    if not there.all():
+        refused = (*_refused(rows), *_without_ratios(rows))
+        rows = rows[there].reset_index(drop=True)
+    if rows.empty:
         raise InputError("; ".join(refused))
-    rows = rows[there].reset_index(drop=True)
-    notices = fill_macro(rows, macro, model)
-    rows = rows.assign(**sector_columns(rows["sector"], rows["fiscal_year"]))
+    rows, notices = completed(rows, macro, model)
     years = _years(model, rows, gaps, ask)
     notices += _sectorless(rows, model) + simulated_notice(model)
     return Scored(_companies(rows, years), refused, notices)
@@ -467,23 +468,28 @@ def macro_of(connection: duckdb.DuckDBPyConnection) -> Macro:
     return {(series, year): value for series, year, value in found}
 
 
-def fill_macro(rows: pd.DataFrame, own: Macro, model: Model) -> tuple[str, ...]:
-    """Give each year its macro values, else those the model was trained with; say what it lacks."""
-    lacking: set[int] = set()
+def completed(rows: pd.DataFrame, own: Macro, model: Model) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Rows with their macro values and the keys of sector and year; what is lacking of the former.
+
+    Macro values are those of the year, else those that the model was trained with.
+    """
     years = rows["fiscal_year"].tolist()
-    known = {year: model.manifest["macro"].get(str(year)) for year in years}
+    known = {year: model.manifest["macro"].get(str(year)) or _NO_VALUES for year in years}
+    columns: dict[str, Floats] = {}
+    lacking: set[int] = set()
     for place, series in enumerate(MACRO):
-        values = []
-        for year in years:
-            value = own.get((series.series, year - 1), (known[year] or _NO_VALUES)[place])
-            values.append(np.nan if value is None else float(value))
-            if series.code in model.features and value is None:
-                lacking.add(year)
-        rows[series.code] = values
+        found = [own.get((series.series, year - 1), known[year][place]) for year in years]
+        columns[series.code] = np.array(found, dtype=np.float64)  # NaN for None
+        if series.code in model.features:
+            gaps = np.isnan(columns[series.code])
+            lacking |= {year for year, gap in zip(years, gaps, strict=True) if gap}
+    columns |= sector_columns(rows["sector"], years)
+    table = pd.DataFrame(np.column_stack(list(columns.values())), rows.index, list(columns))
+    whole = pd.concat([rows.drop(columns=list(columns), errors="ignore"), table], axis=1)
     if not lacking:
-        return ()
+        return whole, ()
     said = ", ".join(map(str, sorted(lacking)))
-    return (f"macro values missing for {said}: the training median stands in for them",)
+    return whole, (f"macro values missing for {said}: the training median stands in for them",)
 
 
 def _sectorless(rows: pd.DataFrame, model: Model) -> tuple[str, ...]:

@@ -34,11 +34,10 @@ from features.ratios import RATIOS
 from models.artifact import Model
 from models.drift import Drift, drift
 from models.explain import risk_class
-from models.panel import sector_columns
 from models.scoring import (
     FEW_RATIOS,
     FINANCIAL,
-    fill_macro,
+    completed,
     level_of,
     macro_of,
     rows_of,
@@ -315,8 +314,7 @@ class _Scorer:
         rows = rows[~financial].groupby("company_id", sort=False).tail(1).reset_index(drop=True)
         if rows.empty:
             return rows, others
-        notices = fill_macro(rows, macro_of(desk), self.model)
-        rows = rows.assign(**sector_columns(rows["sector"], rows["fiscal_year"]))
+        rows, notices = completed(rows, macro_of(desk), self.model)
         if keep:
             self.notices |= dict.fromkeys(notices)
             self.inputs.append(self.model.values(rows)[list(self.model.selected)])

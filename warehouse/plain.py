@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any
@@ -178,6 +179,7 @@ def _cell(given: dict[str, Any], today: date) -> _Cell:
     )
 
 
+@lru_cache(maxsize=1024)
 def _date(given: Any, today: date) -> date | None:
     if given is None:
         return None
