@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: leaderboard test lint docs lock clean
+.PHONY: leaderboard test slow lint docs lock clean
 
 leaderboard: .venv/done  ## tune and compare all learners; on simulated companies if there is no data
 	$(BIN)/python -m models.train
 
 test: .venv/done  ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+slow: .venv/done  ## run the tests that take a minute or more each, half an hour in all
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 lint: .venv/done  ## style, types, and generated docs
 	$(BIN)/ruff check .

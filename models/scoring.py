@@ -232,8 +232,6 @@ def score_file(
         found = _score_rows(model, *with_ratios(years), NO_MACRO, ask)
     else:
         with _file_warehouse(incoming, desk) as connection:
-            if not store.one_row(connection, "SELECT 1 FROM statements LIMIT 1"):
-                raise InputError(_no_year(incoming))
             found = score(connection, model, None, ask)
     return Scored(found.companies, found.refused, (*incoming.notices, *found.notices))
 
@@ -277,6 +275,8 @@ def _file_warehouse(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     with store.in_memory() if desk is None else store.undone(desk) as connection:
         importers.import_incoming(connection, incoming)
+        if not store.one_row(connection, "SELECT 1 FROM statements LIMIT 1"):
+            raise InputError(_no_year(incoming))
         store.run_checks(connection)
         yield connection
 
@@ -345,7 +345,7 @@ def score(
 def _score_rows(model: Model, rows: pd.DataFrame, gaps: Gaps, macro: Macro, ask: Ask) -> Scored:
     """Score rows with their features."""
     refused: tuple[str, ...] = ()
-    there = ~rows["is_financial"].to_numpy(dtype=bool) & _some_ratio(rows)
+    there = ~rows["is_financial"].to_numpy(dtype=bool) & some_ratio(rows)
     if not there.all():
         refused = (*_refused(rows), *_without_ratios(rows))
         rows = rows[there].reset_index(drop=True)
@@ -447,13 +447,14 @@ def _refused(rows: pd.DataFrame) -> tuple[str, ...]:
     return tuple(f"{name}: {FINANCIAL}; not scored" for name in named)
 
 
-def _some_ratio(rows: pd.DataFrame) -> NDArray[np.bool_]:
+def some_ratio(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Rows of which a ratio can be computed."""
     return rows["n_missing"].to_numpy(dtype=np.int64) < len(RATIOS)
 
 
 def _without_ratios(rows: pd.DataFrame) -> tuple[str, ...]:
     """Years of which a model knows nothing: medians of other companies would decide."""
-    named = rows[~_some_ratio(rows) & ~rows["is_financial"].astype(bool).to_numpy()]
+    named = rows[~some_ratio(rows) & ~rows["is_financial"].astype(bool).to_numpy()]
     told = zip(named["company_id"].tolist(), named["fiscal_year"].tolist(), strict=True)
     return tuple(
         f"{company}, fiscal year {year}: none of the {len(RATIOS)} ratios can be computed;"

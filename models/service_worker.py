@@ -73,7 +73,8 @@ def answer(question: Question, desk: Desk) -> Told:
     try:
         return Told(200, _nameless(_scored(question, desk), path).encode())
     except InputError as error:
-        return Told(422, _nameless(str(error), path).encode())
+        line = _nameless(str(error), path)
+        return Told(422, line.encode(), spent=_out_of_memory(error))
     except Exception as error:
         if _out_of_memory(error):
             line = f"{UPLOAD}: takes more memory than a request may have"

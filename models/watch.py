@@ -42,6 +42,7 @@ from models.scoring import (
     macro_of,
     rows_of,
     simulated_notice,
+    some_ratio,
 )
 from warehouse import store
 from warehouse.errors import printable
@@ -264,7 +265,7 @@ def _part(
         yield Watch(company, name, sector, int(figures), then, now[company], step)
 
 
-NO_YEAR = "its figures make no fiscal year"
+NO_YEAR = "its figures make no fiscal year with a ratio"
 
 
 def _copy_companies(
@@ -311,7 +312,12 @@ class _Scorer:
         rows, _ = rows_of(desk, self.level)
         financial = rows["is_financial"].astype(bool)
         others = {str(name) for name in rows.loc[financial, "company_id"]}
-        rows = rows[~financial].groupby("company_id", sort=False).tail(1).reset_index(drop=True)
+        rows = (
+            rows[~financial & some_ratio(rows)]
+            .groupby("company_id", sort=False)
+            .tail(1)
+            .reset_index(drop=True)
+        )
         if rows.empty:
             return rows, others
         rows, notices = completed(rows, macro_of(desk), self.model)

@@ -305,7 +305,7 @@ def test_figures_that_make_no_year_are_named(grown: Grown, tmp_path: Path) -> No
         )
     found = _watch(grown)
     assert [(one.company_id, one.reason) for one in found.refused] == [
-        ("lone", "its figures make no fiscal year")
+        ("lone", "its figures make no fiscal year with a ratio")
     ]
 
 

@@ -248,6 +248,8 @@ def _stage(connection: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
             f"CREATE OR REPLACE TEMP TABLE staged AS SELECT {', '.join(cells)},"
             f" row_number() OVER () + {incoming.first_row - 1} AS row_number FROM incoming"
         )
+    except duckdb.OutOfMemoryException:
+        raise InputError(f"{incoming.path}: takes more memory than there is") from None
     except duckdb.Error as error:
         raise InputError(f"{incoming.path}: {str(error).splitlines()[0]}") from None
     finally:
