@@ -112,6 +112,8 @@ def _require(fine: bool) -> None:
 def _cells(table: pa.Table) -> tuple[dict[str, str | None], list[_Cell]]:
     """Names of the companies, and all figures."""
     lists = {name: _values(table, name) for name in formats.STATEMENTS.columns}
+    texts = {text for name in _TEXTS for text in lists[name] if text is not None}
+    _require(all(len(text) <= 500 for text in texts))
     names: dict[str, str | None] = {}
     cells, keys = list[_Cell](), set[tuple[object, ...]]()
     today = date.today()
@@ -147,7 +149,6 @@ def _values(table: pa.Table, name: str) -> list[Any]:
 def _cell(given: dict[str, Any], today: date) -> _Cell:
     company, item, unit = given["company_id"], given["item"], given["unit"]
     _require(company is not None and len(company) <= 200 and item in KNOWN_NAMES)
-    _require(all(given[name] is None or len(given[name]) <= 500 for name in _TEXTS))
     year_end = _date(given["fiscal_year_end"], today)
     filed, known_from = _date(given["filed_at"], today), _date(given["available_from"], today)
     if year_end is None or unit not in _SIZES:

@@ -203,9 +203,8 @@ def _csv_header(path: Path) -> list[str]:
         line = file.readline(2**20)
     if "\0" in line:
         raise InputError(f"{path}: expected CSV or Parquet, got a binary file")
-    header = pa_csv.read_csv(
-        io.BytesIO(line.encode()), read_options=pa_csv.ReadOptions(autogenerate_column_names=True)
-    )
+    options = pa_csv.ReadOptions(use_threads=False, autogenerate_column_names=True)
+    header = pa_csv.read_csv(io.BytesIO(line.encode()), read_options=options)
     return [str(value) for value in header.slice(0, 1).to_pylist()[0].values()]
 
 
