@@ -40,6 +40,7 @@ _NUMBER = re.compile(r"[+-]?\d{1,300}(\.\d{0,300})?([eE][+-]?\d{1,3})?", re.ASCI
 _SIZES = {unit.name: unit.per_crore for unit in UNITS} | {None: 1.0}
 _TEXTS = ("company_name", "nse_symbol", "isin", "cin", "source", "note")
 _NEVER = date(1900, 1, 1)
+_Fullest = dict[tuple[str, int], int]  # lines, by company and fiscal year
 
 
 class _NotPlainError(Exception):
@@ -97,8 +98,9 @@ def plain_years(table: pa.Table) -> pd.DataFrame | None:
         years = list(_years(cells))
         columns = _item_columns(years)
         chosen = _chosen(years)
-        before = _before(years, chosen)
-        rows = _one_a_year(years, chosen)
+        fullest = _fullest(years, chosen)
+        before = _before(years, chosen, fullest)
+        rows = _one_a_year(years, chosen, fullest)
         return _frame(rows, years, columns, before, names) if rows else None
     except _NotPlainError:
         return None
@@ -269,7 +271,7 @@ def _chosen(years: list[_Year]) -> list[int]:
     return chosen
 
 
-def _fullest(chosen: list[int], years: list[_Year]) -> dict[tuple[str, int], int]:
+def _fullest(years: list[_Year], chosen: list[int]) -> _Fullest:
     """Lines of the fullest year end of each company and fiscal year."""
     found = defaultdict[tuple[str, int], int](int)
     for n in chosen:
@@ -278,9 +280,8 @@ def _fullest(chosen: list[int], years: list[_Year]) -> dict[tuple[str, int], int
     return found
 
 
-def _before(years: list[_Year], chosen: list[int]) -> dict[int, int]:
+def _before(years: list[_Year], chosen: list[int], fullest: _Fullest) -> dict[int, int]:
     """The year that each begins where it ends, within 20 days, as the view `period` finds it."""
-    fullest = _fullest(chosen, years)
     by_company = defaultdict[str, list[tuple[date, int]]](list)
     for n in chosen:
         year = years[n]
@@ -302,9 +303,8 @@ def _months_before(day: date, months: int) -> date:
     return date(year, month, min(day.day, monthrange(year, month)[1]))
 
 
-def _one_a_year(years: list[_Year], chosen: list[int]) -> list[int]:
+def _one_a_year(years: list[_Year], chosen: list[int], fullest: _Fullest) -> list[int]:
     """The year end of each company and fiscal year that the view `statements` takes, in order."""
-    fullest = _fullest(chosen, years)
     best: dict[tuple[str, int], tuple[tuple[bool, bool, date], int]] = {}
     for n in chosen:
         year = years[n]
