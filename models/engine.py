@@ -191,20 +191,31 @@ class Dask:
         return InputError(f"--engine {self.name}: the scheduler is gone; {RESUME}")
 
     def _result(self, future: Any) -> Any:
-        """What a task returned; tasks return their own failures, so an error is the cluster's."""
-        dask = _distributed()
-        try:
-            return future.result(timeout=PATIENCE)
-        except dask.KilledWorker as error:
-            raise InputError(
-                f"--engine {self.name}: one task ended several workers, the last at"
-                f" {error.last_worker.address}: most often they lack memory (--memory-limit of"
-                f" dask worker); {RESUME}"
-            ) from None
-        except (dask.CancelledError, OSError, TimeoutError):
-            raise self._gone() from None
-        except Exception as error:
-            raise self._unfit(f"{type(error).__name__}: {error}") from None
+        """What a task returned, computed anew where its worker died before it was sent.
+
+        Tasks return their own failures, so an error is the cluster's. Each attempt to fetch a
+        result takes twice as long, as it may be large.
+        """
+        patience: float = LOOK
+        while True:
+            try:
+                return future.result(timeout=patience)
+            except Exception as error:
+                if future.status == "error":
+                    raise self._failed(error) from None
+                if not isinstance(error, TimeoutError):
+                    raise self._gone() from None
+            self._done([future])
+            patience *= 2
+
+    def _failed(self, error: Exception) -> InputError:
+        if not isinstance(error, _distributed().KilledWorker):
+            return self._unfit(f"{type(error).__name__}: {error}")
+        return InputError(
+            f"--engine {self.name}: one task ended several workers, the last at"
+            f" {error.last_worker.address}: most often they lack memory (--memory-limit of"
+            f" dask worker); {RESUME}"
+        )
 
 
 def _numbered(at: int, work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[int, Any]:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -240,18 +241,55 @@ def test_killed_workers_cost_nothing_but_time(
         mortal.kill(1)
         found |= dict([next(results)])
         mortal.kill(1)
-        said: list[str] = []
-
-        def relieve() -> None:
-            wait_for(lambda: said.append(capsys.readouterr().err) or ALONE in "".join(said))
-            mortal.add()
-
-        later = threading.Thread(target=relieve)
-        later.start()
-        found |= dict(results)
-        later.join()
+        with relieved(mortal, capsys):
+            found |= dict(results)
     assert found == {**dict.fromkeys(range(NAPS)), NAPS: 3}
-    assert ALONE in "".join(said)
+
+
+@contextmanager
+def relieved(mortal: Cluster, capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Start a worker once it is said that there is none."""
+    said: list[str] = []
+
+    def relieve() -> None:
+        wait_for(lambda: said.append(capsys.readouterr().err) or ALONE in "".join(said))
+        mortal.add()
+
+    with ThreadPoolExecutor() as pool:
+        relief = pool.submit(relieve)
+        yield
+        relief.result()
+
+
+@pytest.mark.slow
+def test_a_result_that_dies_with_its_worker_is_computed_anew(
+    mortal: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Done, but not fetched yet."""
+    monkeypatch.setattr(models.engine, "LOOK", 0.2)
+    done = models.engine.Dask._done
+
+    def done_in_vain(self: models.engine.Dask, waiting: list[object]) -> set[object]:
+        found = done(self, waiting)
+        mortal.kill(len(mortal.workers) == 1)
+        return found
+
+    monkeypatch.setattr(models.engine.Dask, "_done", done_in_vain)
+    mortal.add()
+    with open_engine(mortal.engine, 1) as engine, relieved(mortal, capsys):
+        assert dict(engine.run([(len, ("abc",))])) == {0: 3}
+
+
+@pytest.mark.slow
+def test_a_failure_that_no_task_returned_is_not_waited_for(two: Cluster) -> None:
+    def late() -> None:
+        raise TimeoutError("late")
+
+    with (
+        open_engine(two.engine, 1) as engine,
+        pytest.raises(InputError, match="TimeoutError: late; the scheduler and all workers need"),
+    ):
+        list(engine.run([(late, ())]))
 
 
 @pytest.mark.slow
