@@ -84,7 +84,9 @@ input.
 )
 @click.option("--out", type=click.Path(path_type=Path), help="File to write instead of printing.")
 @exits_with_2
+@click.pass_obj
 def main(
+    lean: bool | None,
     file: Path | None,
     company: str | None,
     every: bool,
@@ -107,13 +109,14 @@ def main(
         raise InputError("--db is the warehouse of --company and --all; a FILE needs none")
     if every != (since is not None):
         raise InputError("--all and --since DATE go together")
-    model = artifact.load(folder or newest_model())
+    folder = folder or newest_model()
+    model = artifact.load(folder, lean=lean is True)
     if since is not None:
         _watch(model, db, since.date(), form, out)
         return
     if form not in FORMATS:
         raise InputError(f"--format {form} is for --all; one of {', '.join(FORMATS)}")
-    others = artifact.load_others(folder or newest_model()) if compare else ()
+    others = artifact.load_others(folder, lean=lean is True) if compare else ()
     ask = Ask(explain, others=others)
     if file is not None:
         scored = score_file(file, model, ask)
@@ -411,4 +414,4 @@ FORMATS: dict[str, Callable[[Scored, Model], str | Group]] = {
 }
 
 if __name__ == "__main__":
-    main()
+    main(obj=True)  # lean: this process does nothing but score

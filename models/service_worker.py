@@ -158,7 +158,8 @@ def _ready(folder: Path, scratch: Path, warehouse: duckdb.DuckDBPyConnection) ->
     Raises:
         InputError: not a model, or one that does not take statements.
     """
-    desk = Desk(artifact.load(folder), artifact.load_others(folder), warehouse)
+    others = artifact.load_others(folder, lean=True)
+    desk = Desk(artifact.load(folder, lean=True), others, warehouse)
     trial = scratch / f"trial-{os.getpid()}"
     try:
         for text in (TRIAL, TRIAL + RETOLD):

@@ -16,10 +16,10 @@ import skops.io
 from test_models_panel import made_up_panel
 from test_models_pipeline import small
 
-from models.artifact import load, manifest_hash
+from models.artifact import FORMATS, load, manifest_hash
 from models.evaluate import RunResult, make_plan, run
 from models.learner import Learner
-from models.learners import LEARNERS
+from models.learners import LEARNERS, learner_named
 from models.pipeline import build_pipeline
 from models.saving import save
 from warehouse.errors import InputError
@@ -50,6 +50,23 @@ def test_loaded_model_gives_identical_probabilities(
     assert model.predict_proba(base.panel.X).columns.tolist() == list(base.panel.classes)
     assert model.selected == tuple(result.selected)
     assert not list((tmp_path / "model").glob("*.pkl"))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm"])
+def test_a_booster_stopped_early_keeps_its_best_rounds(
+    name: str, classes: int, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(400, 4)), random.integers(classes, size=400)  # nothing to learn
+    learner = learner_named(name)
+    model = learner.build({**small(learner), "n_estimators": 60}, 0, "cpu")
+    kept = learner.fit(model, X[:200], y[:200], (X[200:], y[200:]))
+    form = FORMATS[learner.save]
+    form.write(model, tmp_path / f"learner.{form.suffix}")
+    read = form.read(tmp_path / f"learner.{form.suffix}")
+    assert kept in range(1, 10)
+    np.testing.assert_allclose(read.predict_proba(X), model.predict_proba(X), rtol=1e-12)
 
 
 @pytest.fixture(scope="module")

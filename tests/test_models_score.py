@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -17,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from conftest import Ran, loaded, write_csv, year_rows
+from conftest import REPO, Ran, loaded, write_csv, year_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -123,6 +125,21 @@ def two(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def answer(world: World, two: Path) -> dict[str, str]:
     """What those two get, in each format."""
     return in_all_formats(two, world.model)
+
+
+def test_a_process_that_only_scores_does_not_wait_for_scikit_learn(world: World, two: Path) -> None:
+    """The same answer as in this process, which has it imported."""
+    here = in_all_formats(two, world.model)["csv"]
+    command = ("-m", "models.score", str(two), "--model", str(world.folder), "--format", "csv")
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", *command], cwd=REPO, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
+    assert "xgboost" in imported
+    assert not {"sklearn.base", "scipy.stats"} & imported
+    there, here = (pd.read_csv(StringIO(text)) for text in (ran.stdout, here))
+    pd.testing.assert_frame_equal(there, here)
 
 
 def in_all_formats(path: Path, model: Model) -> dict[str, str]:
