@@ -14,7 +14,6 @@ import hashlib
 import json
 import sys
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -32,14 +31,13 @@ from models.calibration import Calibration
 from models.conformal import ConformalSets
 from models.history import HISTORY, History, read_history
 from models.panel import Floats
-from models.preparation import PREPARE, Preparation, read_preparation
+from models.preparation import MOST_BYTES, PREPARE, Preparation, read_preparation
 from warehouse.errors import InputError
-from warehouse.files import sha256_of
+from warehouse.files import sha256_of, unpacked_bytes
 
 FORMAT = 3
 MANIFEST = "model.json"
 MAX_MANIFEST = 50 * 2**20
-MAX_FILE = 1024 * 2**20  # bytes, unpacked
 OTHERS = "others"  # folder of the models beside the best, one folder each
 MOST_OTHERS = 20
 AGAIN = "train again with `python -m models.train`"
@@ -344,7 +342,7 @@ def _check_files(directory: Path, manifest: dict[str, Any], names: tuple[str, ..
         path = directory / name
         if not path.is_file() or path.is_symlink():
             raise InputError(f"{path}: missing; copy the whole model folder, or {AGAIN}")
-        if path.stat().st_size > MAX_FILE:
+        if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path}: larger than any model file; {AGAIN}")
         if sha256_of(path) != manifest["files"][name]:
             raise InputError(f"{path}: changed since it was saved (sha256 differs); {AGAIN}")
@@ -364,9 +362,8 @@ def _read_skops(path: Path) -> Classifier:
     import skops.io
 
     try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(item.file_size for item in packed.infolist()) > MAX_FILE:
-                raise InputError(f"{path}: unpacks to more than any model; {AGAIN}")
+        if unpacked_bytes(path) > MOST_BYTES:
+            raise InputError(f"{path}: unpacks to more than any model; {AGAIN}")
         unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
         if unknown:
             raise InputError(f"{path}: holds {unknown[0]!r}, which no model of ours does; {AGAIN}")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from models.panel import Floats
 from warehouse.errors import InputError
+from warehouse.files import unpacked_bytes
 
 if TYPE_CHECKING:
     from models.steps import SectorRelative
@@ -108,9 +109,8 @@ def read_preparation(path: Path, features: int, *, relative: bool) -> Preparatio
         InputError: not readable, or not of this many features.
     """
     try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(item.file_size for item in packed.infolist()) > MOST_BYTES:
-                raise InputError(f"{path}: unpacks to more than any model")
+        if unpacked_bytes(path) > MOST_BYTES:
+            raise InputError(f"{path}: unpacks to more than any model")
         with np.load(path, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:

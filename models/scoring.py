@@ -345,10 +345,10 @@ def score(
 def _score_rows(model: Model, rows: pd.DataFrame, gaps: Gaps, macro: Macro, ask: Ask) -> Scored:
     """Score rows with their features."""
     refused: tuple[str, ...] = ()
-    there = ~rows["is_financial"].to_numpy(dtype=bool) & some_ratio(rows)
-    if not there.all():
-        refused = (*_refused(rows), *_without_ratios(rows))
-        rows = rows[there].reset_index(drop=True)
+    financial, empty = rows["is_financial"].to_numpy(dtype=bool), ~some_ratio(rows)
+    if (financial | empty).any():
+        refused = (*_refused(rows[financial]), *_without_ratios(rows[empty & ~financial]))
+        rows = rows[~financial & ~empty].reset_index(drop=True)
     if rows.empty:
         raise InputError("; ".join(refused))
     rows, notices = completed(rows, macro, model)
@@ -441,9 +441,9 @@ FINANCIAL = (
 )
 
 
-def _refused(rows: pd.DataFrame) -> tuple[str, ...]:
+def _refused(banks: pd.DataFrame) -> tuple[str, ...]:
     """Banks, NBFCs and insurers: what a model of other companies says of them means nothing."""
-    named = rows.loc[rows["is_financial"].astype(bool), "company_id"].drop_duplicates()
+    named = banks["company_id"].drop_duplicates()
     return tuple(f"{name}: {FINANCIAL}; not scored" for name in named)
 
 
@@ -452,10 +452,9 @@ def some_ratio(rows: pd.DataFrame) -> NDArray[np.bool_]:
     return rows["n_missing"].to_numpy(dtype=np.int64) < len(RATIOS)
 
 
-def _without_ratios(rows: pd.DataFrame) -> tuple[str, ...]:
+def _without_ratios(empty: pd.DataFrame) -> tuple[str, ...]:
     """Years of which a model knows nothing: medians of other companies would decide."""
-    named = rows[~some_ratio(rows) & ~rows["is_financial"].astype(bool).to_numpy()]
-    told = zip(named["company_id"].tolist(), named["fiscal_year"].tolist(), strict=True)
+    told = zip(empty["company_id"].tolist(), empty["fiscal_year"].tolist(), strict=True)
     return tuple(
         f"{company}, fiscal year {year}: none of the {len(RATIOS)} ratios can be computed;"
         " not scored"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,9 +26,16 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "example_statements.csv
 NAMES = [*(item.name for item in ITEMS), *(derived.name for derived in DERIVED)]
 
 
-def by_warehouse(table: pa.Table) -> pd.DataFrame:
-    """The same by the warehouse."""
+@pytest.fixture(scope="module")
+def desk() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty warehouse."""
     with store.in_memory() as connection:
+        yield connection
+
+
+def by_warehouse(table: pa.Table, desk: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """The same by the warehouse."""
+    with store.undone(desk) as connection:
         importers.import_table(connection, formats.STATEMENTS, table, "file.csv")
         store.run_checks(connection)
         materialise(connection)
@@ -48,16 +57,16 @@ def assert_same(mine: pd.DataFrame, theirs: pd.DataFrame) -> None:
                 assert a == b, where
 
 
-def test_the_example_is_plain_and_the_same() -> None:
+def test_the_example_is_plain_and_the_same(desk: duckdb.DuckDBPyConnection) -> None:
     table = importers.read(EXAMPLE).table
     found = plain_years(table)
     assert found is not None
     assert found["fiscal_year"].tolist() == [2015, 2016, 2017, 2018]
-    assert_same(found, by_warehouse(table))
+    assert_same(found, by_warehouse(table, desk))
 
 
 @pytest.mark.slow
-def test_real_documents_are_the_same(shared: Path) -> None:
+def test_real_documents_are_the_same(shared: Path, desk: duckdb.DuckDBPyConnection) -> None:
     paths = [*(shared / "fixtures/screener").glob("*.xlsx"), *(shared / "fixtures/xbrl").glob("*")]
     plain = 0
     for path in paths:
@@ -68,12 +77,12 @@ def test_real_documents_are_the_same(shared: Path) -> None:
         found = plain_years(incoming.table)
         if found is not None:
             plain += 1
-            assert_same(found, by_warehouse(incoming.table))
+            assert_same(found, by_warehouse(incoming.table, desk))
     assert plain >= 14
 
 
 @pytest.mark.slow
-def test_real_long_statements_are_the_same(shared: Path) -> None:
+def test_real_long_statements_are_the_same(shared: Path, desk: duckdb.DuckDBPyConnection) -> None:
     path = shared / "data/india/statements.parquet"
     table = importers.read(path).table
     names = table.column("company_id").unique().to_pylist()
@@ -81,7 +90,7 @@ def test_real_long_statements_are_the_same(shared: Path) -> None:
         one = table.filter(pc.equal(table.column("company_id"), name))
         found = plain_years(one)
         if found is not None:
-            assert_same(found, by_warehouse(one))
+            assert_same(found, by_warehouse(one, desk))
 
 
 def row(**cells: Any) -> dict[str, Any]:
@@ -146,7 +155,7 @@ def test_a_large_file_is_for_the_warehouse() -> None:
     assert len(found) == MOST_ROWS
 
 
-def test_columns_with_types_are_the_same() -> None:
+def test_columns_with_types_are_the_same(desk: duckdb.DuckDBPyConnection) -> None:
     table = pa.table(
         {
             "company_id": ["a", "a"],
@@ -159,7 +168,7 @@ def test_columns_with_types_are_the_same() -> None:
     )
     found = plain_years(table)
     assert found is not None
-    assert_same(found, by_warehouse(table))
+    assert_same(found, by_warehouse(table, desk))
     assert plain_years(table.set_column(3, "value", pa.array([True, False]))) is None
 
 
@@ -206,9 +215,11 @@ def files(draw: st.DrawFn) -> pa.Table:
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(files())
-def test_any_file_is_the_same_or_for_the_warehouse(table: pa.Table) -> None:
+@given(table=files())
+def test_any_file_is_the_same_or_for_the_warehouse(
+    desk: duckdb.DuckDBPyConnection, table: pa.Table
+) -> None:
     found = plain_years(table)
     event("plain" if found is not None else "for the warehouse")
     if found is not None:
-        assert_same(found, by_warehouse(table))
+        assert_same(found, by_warehouse(table, desk))

@@ -16,6 +16,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from warehouse.items import KNOWN_NAMES, names_in
+
 Column = NDArray[np.float64]
 Columns = Mapping[str, Column]
 
@@ -45,6 +47,19 @@ def not_zero(values: Column) -> Column:
 def evaluate(expression: str, columns: Columns) -> Column:
     """An expression of the tables over columns."""
     return _value(_parsed(expression), columns)
+
+
+def summed(expression: str, optional: tuple[str, ...], columns: Columns) -> Column:
+    """As `warehouse.items.sum_sql`: items in `optional` may be missing."""
+    if not optional:
+        return evaluate(expression, columns)
+    names = names_in(expression, KNOWN_NAMES)
+    filled = {n: np.nan_to_num(columns[n]) if n in optional else columns[n] for n in names}
+    total = evaluate(expression, filled)
+    if set(names) <= set(optional):
+        none = np.all([np.isnan(columns[name]) for name in names], axis=0)
+        return np.where(none, np.nan, total)
+    return total
 
 
 def _value(node: ast.expr, columns: Columns) -> Column:

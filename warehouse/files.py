@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,12 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unpacked_bytes(path: Path) -> int:
+    """Bytes that a zip says its parts unpack to; `zipfile.BadZipFile` where it is none."""
+    with zipfile.ZipFile(path) as packed:
+        return sum(part.file_size for part in packed.infolist())
 
 
 def make_folder(folder: Path) -> None:

@@ -186,6 +186,7 @@ _ARITHMETIC = (
 
 
 @cache
+@cache
 def names_in(
     expression: str, known: frozenset[str], functions: frozenset[str] = frozenset()
 ) -> tuple[str, ...]:

@@ -26,14 +26,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.types as kinds
 
-from warehouse import formats, fusion
-from warehouse.expressions import Column, evaluate
+from warehouse import formats, fusion, periods
+from warehouse.expressions import Column, summed
 from warehouse.identities import IDENTITIES, JUMP, LEAST, LEAST_WHOLE, SHARE, TOTALS
-from warehouse.items import DERIVED, ITEM_NAMES, ITEMS, KNOWN_NAMES, PREVIOUS, UNITS, names_in
+from warehouse.items import DERIVED, ITEM_NAMES, ITEMS, KNOWN_NAMES, PREVIOUS, UNITS
 
 MOST_ROWS = 20_000  # of a file; DuckDB is the quicker one beyond
-FILING = timedelta(days=60)  # after the year end, where nobody says when
-SLACK = timedelta(days=20)  # between the end of a period and the beginning of the next
+FILING, SLACK = timedelta(days=periods.FILING_DAYS), timedelta(days=periods.GAP_DAYS)
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d{1,300}(\.\d{0,300})?([eE][+-]?\d{1,3})?", re.ASCII)
@@ -233,25 +232,10 @@ def _item_columns(years: list[_Year]) -> dict[str, Column]:
     columns = {item.name: stated(item.name) for item in ITEMS}
     with np.errstate(all="ignore"):
         for one in DERIVED:
-            given, parts = stated(one.name), _sum(one.definition, one.optional, columns)
+            given, parts = stated(one.name), summed(one.definition, one.optional, columns)
             columns[f"stated_{one.name}"] = given
             columns[one.name] = np.where(np.isnan(parts), given, parts)
     return columns
-
-
-def _sum(expression: str, optional: tuple[str, ...], columns: dict[str, Column]) -> Column:
-    """As `warehouse.items.sum_sql`."""
-    if not optional:
-        return evaluate(expression, columns)
-    names = names_in(expression, KNOWN_NAMES)
-    total = evaluate(
-        expression,
-        {n: np.nan_to_num(columns[n]) if n in optional else columns[n] for n in names},
-    )
-    if set(names) <= set(optional):
-        none = np.all([np.isnan(columns[name]) for name in names], axis=0)
-        return np.where(none, np.nan, total)
-    return total
 
 
 def _chosen(years: list[_Year]) -> list[int]:
@@ -281,7 +265,7 @@ def _fullest(years: list[_Year], chosen: list[int]) -> _Fullest:
 
 
 def _before(years: list[_Year], chosen: list[int], fullest: _Fullest) -> dict[int, int]:
-    """The year that each begins where it ends, within 20 days, as the view `period` finds it."""
+    """The year that each begins where it ends, within `GAP_DAYS`, as the view `period` finds it."""
     by_company = defaultdict[str, list[tuple[date, int]]](list)
     for n in chosen:
         year = years[n]
@@ -309,7 +293,11 @@ def _one_a_year(years: list[_Year], chosen: list[int], fullest: _Fullest) -> lis
     for n in chosen:
         year = years[n]
         key = (year.company, year.fiscal_year)
-        rank = (year.months >= 9, 2 * len(year.items) >= fullest[key], year.year_end)
+        rank = (
+            year.months >= periods.WHOLE_MONTHS,
+            2 * len(year.items) >= fullest[key],
+            year.year_end,
+        )
         if key not in best or rank > best[key][0]:
             best[key] = (rank, n)
     return [best[key][1] for key in sorted(best)]
@@ -320,12 +308,12 @@ def _failed(years: list[_Year], columns: dict[str, Column]) -> list[int]:
     whole = np.array([year.whole_crores for year in years])
     total = np.zeros(len(years), dtype=np.int64)
     pairs = [
-        (_sum(one.actual, one.optional, columns), _sum(one.expected, one.optional, columns))
+        (summed(one.actual, one.optional, columns), summed(one.expected, one.optional, columns))
         for one in IDENTITIES
         if one.severity == "error"
     ]
     pairs += [
-        (columns[f"stated_{one.name}"], _sum(one.definition, one.optional, columns))
+        (columns[f"stated_{one.name}"], summed(one.definition, one.optional, columns))
         for one in DERIVED
     ]
     with np.errstate(all="ignore"):
@@ -362,7 +350,8 @@ def _financial(rows: list[int], years: list[_Year], columns: dict[str, Column]) 
             continue
         fixed = _ratios(part["fixed_assets"], part["total_assets"])
         debt = _ratios(part["total_debt"], part["shareholders_funds"])
-        if len(fixed) and fixed.mean() < 0.05 and len(debt) and debt.mean() > 1:
+        few = len(fixed) and fixed.mean() < periods.BANK_FIXED_ASSETS
+        if few and len(debt) and debt.mean() > periods.BANK_DEBT:
             found.add(company)
     return found
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from warehouse import fusion, items
+from warehouse import fusion, items, periods
 from warehouse.errors import InputError
 from warehouse.files import make_folder
 from warehouse.identities import IDENTITIES, JUMP, TOLERANCE_SQL, TOTALS
@@ -86,7 +86,7 @@ def _sql(name: str) -> str:
 
 
 def views_sql() -> str:
-    """The views, with the columns of items.py filled in."""
+    """The views, with what the tables and numbers of other modules say filled in."""
     return Template(_sql("views.sql")).substitute(
         corrections=fusion.corrections_sql(),
         places=fusion.places_sql(),
@@ -95,6 +95,11 @@ def views_sql() -> str:
         item_columns=items.item_columns_sql(),
         derived_columns=items.derived_columns_sql(),
         previous_columns=items.previous_columns_sql(),
+        filing_days=periods.FILING_DAYS,
+        gap_days=periods.GAP_DAYS,
+        whole_months=periods.WHOLE_MONTHS,
+        bank_fixed_assets=periods.BANK_FIXED_ASSETS,
+        bank_debt=periods.BANK_DEBT,
     )
 
 

@@ -31,7 +31,7 @@ QUALIFY row_number() OVER (
 
 -- ranked_cell: one row per reported cell of a year that was known on the day `as_of` (a variable; all
 -- are where it is not set), corrected where it is known to be wrong. available_from: the day of
--- filing, else 60 days after the year end, or the later day on which the figure was seen changed.
+-- filing, else $filing_days days after the year end, or the later day on which the figure was seen changed.
 -- place: its place in the order of the sources, 0 a user's table. recency: the greater goes first,
 -- which is the latest figure, or the first where the variable `vintage` says so. Interim figures are
 -- no years. The variables first_company and next_company limit it to a part of the companies.
@@ -44,7 +44,7 @@ FROM (
     SELECT s.* REPLACE (CASE WHEN c.item IS NULL THEN s.value ELSE c.right_value END AS value),
         s.value AS reported, c.item IS NOT NULL AS corrected,
         coalesce(list_position([$places], s.source), 0) AS place,
-        coalesce(filed_at, greatest(restated_on, s.fiscal_year_end + 60)) AS available_from
+        coalesce(filed_at, greatest(restated_on, s.fiscal_year_end + $filing_days)) AS available_from
     FROM statement_line s
     LEFT JOIN cell_correction c ON s.company_id = c.company_id AND s.item = c.item
         AND s.source = c.source AND s.fiscal_year_end = c.fiscal_year_end
@@ -201,7 +201,7 @@ QUALIFY rank() OVER (
     PARTITION BY company_id ORDER BY full_years DESC, list_position([$bases], basis)) = 1;
 
 -- period: one row per company and year end, of its one basis, with the figures of the period before
--- it (prev_): the one that ends where this one begins, within 20 days. Where none does, there is a
+-- it (prev_): the one that ends where this one begins, within $gap_days days. Where none does, there is a
 -- gap or an overlap, and they are NULL.
 CREATE OR REPLACE VIEW period AS
 SELECT * REPLACE (greatest(available_from, last_value(available_from) OVER before)
@@ -216,11 +216,11 @@ WINDOW before AS (
     PARTITION BY company_id
     -- A thin second year end of a calendar year precedes nothing: it stands before all time.
     ORDER BY CASE WHEN 2 * n_items >= fullest_of_year THEN fiscal_year_end ELSE DATE '1900-01-01' END
-    RANGE BETWEEN (to_months(months) + INTERVAL 20 DAY) PRECEDING
-        AND (to_months(months) - INTERVAL 20 DAY) PRECEDING);
+    RANGE BETWEEN (to_months(months) + INTERVAL $gap_days DAY) PRECEDING
+        AND (to_months(months) - INTERVAL $gap_days DAY) PRECEDING);
 
 -- statements: one row per company and fiscal year, the calendar year of the year end. Of two year
--- ends in one calendar year the later one, unless it ends a period of under nine months or has less
+-- ends in one calendar year the later one, unless it ends a period of under $whole_months months or has less
 -- than half the lines of the other; the check duplicate_year names both. (Year ends differ, so rank
 -- is row_number, which DuckDB would answer with all rows in memory.)
 CREATE OR REPLACE VIEW statements AS
@@ -228,7 +228,7 @@ SELECT * EXCLUDE (fullest_of_year)
 FROM period
 QUALIFY rank() OVER (
     PARTITION BY company_id, fiscal_year
-    ORDER BY months >= 9 DESC, 2 * n_items >= fullest_of_year DESC, fiscal_year_end DESC) = 1;
+    ORDER BY months >= $whole_months DESC, 2 * n_items >= fullest_of_year DESC, fiscal_year_end DESC) = 1;
 
 -- company_kind(years): one row per company: whether it is a bank, NBFC or insurer, and how that is
 -- known. Where no companies file says so, the layout of its years (`statements`, or a table of such
@@ -238,8 +238,8 @@ CREATE OR REPLACE MACRO company_kind(years) AS TABLE
 WITH layout AS (
     SELECT company_id,
         coalesce(max(inventories), 0) <= 0 AND coalesce(max(cost_of_materials), 0) <= 0
-            AND coalesce(avg(fixed_assets / total_assets), 1) < 0.05
-            AND coalesce(avg(total_debt / shareholders_funds), 0) > 1 AS looks_financial
+            AND coalesce(avg(fixed_assets / total_assets), 1) < $bank_fixed_assets
+            AND coalesce(avg(total_debt / shareholders_funds), 0) > $bank_debt AS looks_financial
     FROM query_table(years)
     GROUP BY company_id
 )
