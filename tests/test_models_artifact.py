@@ -28,7 +28,7 @@ from warehouse.errors import InputError
 @pytest.fixture(scope="module", params=[2, 3])
 def base(request: pytest.FixtureRequest) -> RunResult:
     panel = made_up_panel(40, classes=request.param)
-    return run(panel, make_plan("paper", ("lr",), ("rf",), "paper", seed=0))
+    return run(panel, make_plan("paper", ("lr",), ("kbest",), "paper", seed=0))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -37,7 +37,7 @@ def test_loaded_model_gives_identical_probabilities(
     learner: Learner, base: RunResult, tmp_path: Path
 ) -> None:
     params = small(learner)
-    pipeline = build_pipeline(learner, params, "rf", 0, "cpu")
+    pipeline = build_pipeline(learner, params, "kbest", 0, "cpu")
     pipeline.fit(base.panel.X.to_numpy(), base.panel.y)
     best = replace(base.best, learner=learner.name, params=params)
     board = base.leaderboard.assign(learner=learner.name)

@@ -31,13 +31,13 @@ def small(learner) -> dict:
 def test_shared_pieces_equal_the_plain_pipeline(learner, classes: int) -> None:
     panel = made_up_panel(classes=classes)
     split = protocol_named("company").split(panel, 1)
-    plain = build_pipeline(learner, small(learner), "rf", 7, "cpu")
+    plain = build_pipeline(learner, small(learner), "kbest", 7, "cpu")
     values = panel.X.to_numpy()
     expected = plain.fit(values[split.train], panel.y[split.train]).predict_proba(
         values[split.test]
     )
 
-    fold = fold_data(prepare(panel, split.train, split.train[:0], split.test), "rf", 7)
+    fold = fold_data(prepare(panel, split.train, split.train[:0], split.test), "kbest", 7)
     model = learner.build(small(learner), 7, "cpu")
     learner.fit(model, fold.kept.X, fold.kept.y, None)
     proba = model.predict_proba(fold.score[0])
