@@ -20,7 +20,7 @@ from models import artifact
 from models.answer import as_json
 from models.artifact import Model
 from models.explain import feature_name, risk_class, risk_words
-from models.scoring import Ask, Scored, ScoredCompany, ScoredYear, score, score_file
+from models.scoring import Ask, Scored, ScoredCompany, ScoredYear, score, score_file, titled
 from warehouse import store
 from warehouse.console import console
 from warehouse.errors import InputError, exits_with_2, printable
@@ -184,10 +184,9 @@ def as_table(scored: Scored, model: Model) -> Group:
 
 
 def _years_table(company: ScoredCompany, model: Model) -> Table:
-    sector = f", {company.sector}" if company.sector else ""
     mark = "SIMULATED model · " if model.manifest["simulated"] else ""
-    title = printable(f"{mark}{company.company_name} ({company.company_id}{sector})")
-    view = Table(title=Text(title), title_justify="left")
+    title = titled(company.company_name, company.company_id, company.sector)
+    view = Table(title=Text(printable(mark + title)), title_justify="left")
     view.add_column("year end", no_wrap=True)
     for name in model.classes:
         view.add_column(name, justify="right", no_wrap=True)

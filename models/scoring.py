@@ -193,6 +193,12 @@ class ScoredCompany:
     years: tuple[ScoredYear, ...]
 
 
+def titled(name: str, company_id: str, sector: str | None = None) -> str:
+    """A company's name with its id, where that is another, and its sector, where it is known."""
+    more = [text for text in (company_id if company_id != name else "", sector) if text]
+    return f"{name} ({', '.join(more)})" if more else name
+
+
 @dataclass(frozen=True)
 class Scored:
     """The answer: companies, what was refused with the reason, and lines a user should read."""

@@ -43,6 +43,7 @@ from models.scoring import (
     rows_of,
     simulated_notice,
     some_ratio,
+    titled,
 )
 from warehouse import store
 from warehouse.errors import printable
@@ -426,7 +427,7 @@ def as_text(watched: Watched, most: int = MOST) -> str:
 def _sentence(one: Watch, risk: str) -> str:
     now, before = one.now, one.before
     few = f", of {now.ratios} of {len(RATIOS)} ratios only" if now.few_ratios else ""
-    name = f"{_inert(one.company_name)} ({_inert(one.company_id)})"
+    name = titled(_inert(one.company_name), _inert(one.company_id))
     if before is None:
         return f"{name}: new, {risk} {now.risk:.0%}, {now.prediction}; {now.fiscal_year_end}{few}"
     label = now.prediction
@@ -527,7 +528,7 @@ def _table(title: str, said: tuple[Watch, ...], risk: str) -> Table:
     for one in said:
         before, few = one.before, " (few ratios)" if one.now.few_ratios else ""
         view.add_row(
-            f"{printable(one.company_name)} ({printable(one.company_id)})",
+            titled(printable(one.company_name), printable(one.company_id)),
             one.now.fiscal_year_end,
             *("-", f"{one.now.risk:.3f}", "new", "-")
             if before is None

@@ -35,7 +35,7 @@ from models.panel import panel_from_frame
 from models.pipeline import build_pipeline
 from models.saving import save
 from models.score import FORMATS, _gap_lines, main, newest_model
-from models.scoring import FEW_RATIOS, Ask, Missing, level_of, score, score_file
+from models.scoring import FEW_RATIOS, Ask, Missing, level_of, score, score_file, titled
 from models.train import _macro
 from warehouse import store
 from warehouse.console import LOG_WIDTH
@@ -125,6 +125,19 @@ def two(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def answer(world: World, two: Path) -> dict[str, str]:
     """What those two get, in each format."""
     return in_all_formats(two, world.model)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (("Mills Ltd", "mills"), "Mills Ltd (mills)"),
+        (("532744", "532744"), "532744"),
+        (("532744", "532744", "Textiles"), "532744 (Textiles)"),
+        (("Mills Ltd", "mills", "Textiles"), "Mills Ltd (mills, Textiles)"),
+    ],
+)
+def test_a_company_is_named_once(given: tuple[str, ...], shown: str) -> None:
+    assert titled(*given) == shown
 
 
 def test_a_process_that_only_scores_does_not_wait_for_scikit_learn(world: World, two: Path) -> None:
@@ -402,7 +415,7 @@ def test_names_are_text_and_nothing_else(scored: Score, world: World, tmp_path: 
     path = write_csv(tmp_path / "names.csv", rows)
     said, ran = in_all_formats(path, world.model), scored(path)
     for name in names:
-        assert f"{name} ({name})".replace("\x1b", r"\x1b") in ran.out
+        assert name.replace("\x1b", r"\x1b") in ran.out
     assert "\x1b" not in ran.out + ran.err
     assert "<script" not in said["html"]
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in said["html"]
