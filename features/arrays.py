@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.ratios import RATIOS, Ratio, inputs, reported_parts
 from features.scores import SCORES, Score, logarithms, score_inputs
@@ -75,46 +77,55 @@ def scores(columns: Columns, rows: int) -> pd.DataFrame:
 
 def ratio_gaps(values: pd.DataFrame, columns: Columns) -> Iterator[Gap]:
     """Why ratios are NaN, as `features.ratios.reasons_sql` says it."""
-    absent = np.isnan(values.to_numpy())
-    for place, ratio in enumerate(RATIOS):
-        for row in np.flatnonzero(absent[:, place]).tolist():
-            faults = ((ratio.denominator, "zero denominator"),)
-            reason = _reason(inputs(ratio), faults, (), _one(columns, row))
-            yield Gap(row, ratio.code, reason)
+    for ratio, rows in zip(RATIOS, _absent(values), strict=True):
+        faults = ((ratio.denominator, "zero denominator"),)
+        yield from _gaps(ratio.code, rows, inputs(ratio), faults, (), columns)
 
 
 def score_gaps(values: pd.DataFrame, columns: Columns) -> Iterator[Gap]:
     """Why scores are NaN, as `features.scores.score_reasons_sql` says it."""
+    for score, rows in zip(SCORES, _absent(values), strict=True):
+        faults = tuple((term.denominator, "zero denominator") for term in score.terms)
+        yield from _gaps(score.code, rows, score_inputs(score), faults, logarithms(score), columns)
+
+
+Rows = NDArray[np.intp]
+
+
+def _absent(values: pd.DataFrame) -> list[Rows]:
+    """The rows of each column that are NaN."""
     absent = np.isnan(values.to_numpy())
-    for place, score in enumerate(SCORES):
-        for row in np.flatnonzero(absent[:, place]).tolist():
-            faults = tuple((term.denominator, "zero denominator") for term in score.terms)
-            positive = logarithms(score)
-            reason = _reason(score_inputs(score), faults, positive, _one(columns, row))
-            yield Gap(row, score.code, reason)
+    return [np.flatnonzero(column) for column in absent.T]
 
 
-def _one(columns: Columns, row: int) -> Columns:
-    return {name: column[row : row + 1] for name, column in columns.items()}
-
-
-def _reason(
+def _gaps(
+    code: str,
+    rows: Rows,
     items: Iterable[str],
     faults: tuple[tuple[str, str], ...],
     positive: tuple[str, ...],
-    one: Columns,
-) -> str:
-    """The first missing item, else what is wrong with the values."""
+    columns: Columns,
+) -> Iterator[Gap]:
+    """For each row the first item that is missing, else what is wrong with the values."""
+    reasons, untold = np.full(len(rows), "overflow", dtype=object), np.ones(len(rows), dtype=bool)
+
+    def tell(where: NDArray[np.bool_], reason: str) -> None:
+        first = where & untold
+        reasons[first] = reason
+        untold[first] = False
+
+    own: dict[str, Column] = {}
     for item in items:
-        if np.isnan(one[item][0]):
-            parts = [part for part in reported_parts(item) if part != item]
-            lacking = next((part for part in parts if np.isnan(one[part][0])), item)
-            return f"missing {lacking}"
-    with np.errstate(all="ignore"):
-        for expression, reason in faults:
-            if np.all(evaluate(expression, one) == 0):
-                return reason
+        own[item] = columns[item][rows]
+        absent = np.isnan(own[item])
+        if absent.any():
+            for part in reported_parts(item):
+                tell(absent & np.isnan(columns[part][rows]), f"missing {part}")
+            tell(absent, f"missing {item}")
+    if untold.any():
+        with np.errstate(all="ignore"):
+            for expression, reason in faults:
+                tell(evaluate(expression, own) == 0, reason)
         for item in positive:
-            if one[item][0] <= 0:
-                return f"logarithm of {item} not above zero"
-    return "overflow"
+            tell(own[item] <= 0, f"logarithm of {item} not above zero")
+    yield from map(Gap, rows.tolist(), repeat(code), reasons.tolist())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
@@ -342,13 +342,15 @@ def score(
     wanted = None if company is None else _company_id(connection, company)
     with store.one_company(connection, wanted) if wanted else nullcontext():
         materialise(connection)
-    rows, gaps = rows_of(connection, level)
+    rows, tell_gaps = rows_of(connection, level)
     if rows.empty:
         raise InputError(_nothing(company))
-    return _score_rows(model, rows, gaps, macro_of(connection), ask or Ask())
+    return _score_rows(model, rows, tell_gaps, macro_of(connection), ask or Ask())
 
 
-def _score_rows(model: Model, rows: pd.DataFrame, gaps: Gaps, macro: Macro, ask: Ask) -> Scored:
+def _score_rows(
+    model: Model, rows: pd.DataFrame, tell_gaps: TellGaps, macro: Macro, ask: Ask
+) -> Scored:
     """Score rows with their features."""
     refused: tuple[str, ...] = ()
     financial, empty = rows["is_financial"].to_numpy(dtype=bool), ~some_ratio(rows)
@@ -358,7 +360,7 @@ def _score_rows(model: Model, rows: pd.DataFrame, gaps: Gaps, macro: Macro, ask:
     if rows.empty:
         raise InputError("; ".join(refused))
     rows, notices = completed(rows, macro, model)
-    years = _years(model, rows, gaps, ask)
+    years = _years(model, rows, tell_gaps(), ask)
     notices += _sectorless(rows, model) + simulated_notice(model)
     return Scored(_companies(rows, years), refused, notices)
 
@@ -382,13 +384,16 @@ def level_of(model: Model) -> Features:
 
 
 Gaps = dict[tuple[str, int, str], str]
+TellGaps = Callable[[], Gaps]
 Macro = dict[tuple[str, int], float | None]
 NO_MACRO: Macro = {}
 _NO_VALUES = (None,) * len(MACRO)
 
 
-def rows_of(connection: duckdb.DuckDBPyConnection, level: Features) -> tuple[pd.DataFrame, Gaps]:
-    """Company-years with their features, and why features of them are missing.
+def rows_of(
+    connection: duckdb.DuckDBPyConnection, level: Features
+) -> tuple[pd.DataFrame, TellGaps]:
+    """Company-years with their features, and what tells why features of them are missing.
 
     X1 to X62 alone, and the published scores, are worked out here (`features.arrays`): DuckDB
     takes longer to plan the panel's query than everything else together.
@@ -399,19 +404,26 @@ def rows_of(connection: duckdb.DuckDBPyConnection, level: Features) -> tuple[pd.
     rows = connection.execute(f"FROM ({features_sql(features=level)}) {order}").fetch_df()
     columns = arrays.item_columns(rows)
     scores = arrays.scores(columns, len(rows))
-    told = connection.execute(null_reasons_sql(level)).fetchall()
-    gaps = _gaps_of(rows, arrays.score_gaps(scores, columns))
-    gaps |= {(company, int(year), code): reason for company, year, code, reason in told}
-    return pd.concat([rows, scores[[n for n in scores if n not in rows]]], axis=1), gaps
+
+    def tell_gaps() -> Gaps:
+        gaps = _gaps_of(rows, arrays.score_gaps(scores, columns))
+        told = connection.execute(null_reasons_sql(level)).fetchall()
+        return gaps | {(company, int(year), code): reason for company, year, code, reason in told}
+
+    return pd.concat([rows, scores[[n for n in scores if n not in rows]]], axis=1), tell_gaps
 
 
-def with_ratios(years: pd.DataFrame) -> tuple[pd.DataFrame, Gaps]:
-    """Company-years with X1 to X62 and the published scores, and why some are missing."""
+def with_ratios(years: pd.DataFrame) -> tuple[pd.DataFrame, TellGaps]:
+    """Company-years with X1 to X62 and the published scores, and what tells why some lack."""
     columns = arrays.item_columns(years)
     ratios, scores = arrays.ratios(columns, len(years)), arrays.scores(columns, len(years))
     missing = ratios.isna().sum(axis=1).rename("n_missing")
-    found = (*arrays.ratio_gaps(ratios, columns), *arrays.score_gaps(scores, columns))
-    return pd.concat([years, ratios, scores, missing], axis=1), _gaps_of(years, found)
+
+    def tell_gaps() -> Gaps:
+        found = (*arrays.ratio_gaps(ratios, columns), *arrays.score_gaps(scores, columns))
+        return _gaps_of(years, found)
+
+    return pd.concat([years, ratios, scores, missing], axis=1), tell_gaps
 
 
 def _gaps_of(years: pd.DataFrame, found: Iterable[arrays.Gap]) -> Gaps:
