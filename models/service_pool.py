@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,8 @@ from warehouse.errors import InputError
 UPLOAD = "upload"  # what a file is called in answers, whatever its path is
 START = 300.0  # seconds for a process to load the model
 RETRY = 5.0  # seconds before a process that could not be started is tried again
+# A process for each core: more threads would wait for one another, and take the cores to do so.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SPARE = 5.0  # seconds after its time that a process ends by itself, should the service be gone
 
 
@@ -213,6 +216,7 @@ class Pool:
             sys.executable, "-m", "models.service_worker", *(str(each) for each in told),
             stdin=PIPE,
             stdout=PIPE,
+            env=os.environ | ONE_THREAD,
             start_new_session=True,  # Ctrl-C is for the service, which lets requests end
         )  # fmt: skip
 
