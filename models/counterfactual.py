@@ -60,7 +60,7 @@ class Counterfactual:
     def words(self) -> str:
         """The changes as a sentence."""
         said = " and ".join(
-            f"{change.name} {change.then:,.2f} instead of {change.now:,.2f}"
+            f"{change.name} {change.then:z,.2f} instead of {change.now:z,.2f}"
             for change in self.changes
         )
         return f"{said} would make it {self.prediction} ({100 * self.probability:.0f} %)"

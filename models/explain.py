@@ -75,7 +75,7 @@ class Reason:
         if self.value is None:
             return "missing, taken as the training median"
         tenth = "" if self.tenth is None else f", {_tenth(self.tenth)} of {self.peers or 'all'}"
-        return f"{self.value:,.2f}{tenth}"
+        return f"{self.value:z,.2f}{tenth}"
 
 
 def _tenth(tenth: int) -> str:

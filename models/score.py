@@ -228,7 +228,7 @@ def _agreement(year: ScoredYear) -> str:
 
 def _altman(year: ScoredYear) -> str:
     score = year.scores[0]
-    return "-" if score.value is None else f"{score.value:.2f} {score.zone}"
+    return "-" if score.value is None else f"{score.value:z.2f} {score.zone}"
 
 
 def _rests_on(year: ScoredYear) -> str:
@@ -263,10 +263,10 @@ def _reasons_table(year: ScoredYear, model: Model) -> Table:
         view.add_column(heading, justify="right", no_wrap=True)
     view.add_column(risk_words(model))
     for reason in year.reasons:
-        value = "missing" if reason.value is None else f"{reason.value:,.3f}"
-        median = "-" if reason.median is None else f"{reason.median:,.3f}"
+        value = "missing" if reason.value is None else f"{reason.value:z,.3f}"
+        median = "-" if reason.median is None else f"{reason.median:z,.3f}"
         way = "raises" if reason.contribution > 0 else "lowers"
-        cells = (value, median, f"{100 * reason.contribution:+.1f}", f"{way}: {reason.standing()}")
+        cells = (value, median, f"{100 * reason.contribution:+z.1f}", f"{way}: {reason.standing()}")
         view.add_row(reason.feature, reason.name, *cells)
     view.caption = reasons_caption(year, model)
     view.caption_justify = "left"
@@ -281,7 +281,7 @@ def reasons_caption(year: ScoredYear, model: Model) -> str:
     if why:
         total = (
             f"; points sum from {100 * why.base:.1f} % of the average company, with"
-            f" {100 * why.rest:+.1f} of all other ratios, to {100 * why.probability:.1f} %"
+            f" {100 * why.rest:+z.1f} of all other ratios, to {100 * why.probability:.1f} %"
         )
     return f"Medians: {whose or 'all training companies'}{total}"
 

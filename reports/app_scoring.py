@@ -171,7 +171,7 @@ def reason_lines(year: ScoredYear) -> list[str]:
     why = year.explanation
     if why is None:
         return []
-    rest = f"all other features together: {100 * why.rest:+.1f} points"
+    rest = f"all other features together: {100 * why.rest:+z.1f} points"
     total = f"{100 * why.base:.1f} % for the average company, {100 * why.probability:.1f} % here"
     return [*(reason.words() for reason in why.reasons), rest, total]
 

@@ -228,6 +228,7 @@ def test_words() -> None:
     assert replace(reason, tenth=2).standing() == "1,234.50, 2nd tenth from below of Steel"
     assert replace(reason, tenth=9).standing() == "1,234.50, 2nd highest tenth of Steel"
     assert replace(reason, tenth=None).standing() == "1,234.50"
+    assert replace(reason, value=-0.0, tenth=None).standing() == "0.00"
     bare = replace(reason, value=None, median=None, contribution=0.0312)
     raises = "raises the probability of bankruptcy by 3.1 points"
     assert bare.words() == f"current ratio missing, taken as the training median; {raises}"
