@@ -196,14 +196,15 @@ class Dask:
         Tasks return their own failures, so an error is the cluster's. Each attempt to fetch a
         result takes twice as long, as it may be large.
         """
+        unreached = (_distributed().CancelledError, OSError)
         patience: float = LOOK
         while True:
             try:
                 return future.result(timeout=patience)
             except Exception as error:
-                if future.status == "error":
+                if future.status == "error" or not isinstance(error, unreached):
                     raise self._failed(error) from None
-                if not isinstance(error, TimeoutError):
+                if not isinstance(error, TimeoutError) or patience > PATIENCE:
                     raise self._gone() from None
             self._done([future])
             patience *= 2

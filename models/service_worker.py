@@ -181,6 +181,7 @@ def main(folder: str, scratch: str, megabytes: str, seconds: str) -> None:
     """
     out = _own_output()
     with store.in_memory() as warehouse:
+        warehouse.execute("SET threads = 1")  # as all libraries here: see `service_pool`
         try:
             desk = _ready(Path(folder).resolve(), Path(scratch), warehouse)
         except InputError as error:

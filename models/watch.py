@@ -48,6 +48,7 @@ from models.scoring import (
 from warehouse import store
 from warehouse.errors import printable
 from warehouse.exports import csv_safe
+from warehouse.periods import FILING_DAYS
 
 SCHEMA = "insolvency-radar/watch/1"
 MOST = 10  # companies of a text
@@ -56,7 +57,8 @@ SEVERITY = {"distressed": 1}  # of a label; that of the risk class is 2, of any 
 KnownBy = Literal["arrival", "publication"]
 
 _ARRIVED = "CAST(coalesce(n.fetched_at, n.loaded_at) AS DATE)"
-_PUBLISHED = "coalesce(s.filed_at, greatest(s.restated_on, s.fiscal_year_end + 60))"
+_FILED = f"s.fiscal_year_end + {FILING_DAYS}"
+_PUBLISHED = f"coalesce(s.filed_at, greatest(s.restated_on, {_FILED}))"
 _KNOWN: dict[KnownBy, str] = {
     "arrival": f"greatest({_ARRIVED}, s.filed_at)",
     "publication": _PUBLISHED,
@@ -535,7 +537,7 @@ def _table(title: str, said: tuple[Watch, ...], risk: str) -> Table:
             else (
                 f"{before.risk:.3f}",
                 f"{one.now.risk:.3f}",
-                f"{one.rise:+.3f}",
+                f"{one.rise:+z.3f}",
                 before.prediction,
             ),
             one.now.prediction + few,

@@ -285,11 +285,11 @@ def test_a_failure_that_no_task_returned_is_not_waited_for(two: Cluster) -> None
     def late() -> None:
         raise TimeoutError("late")
 
-    with (
-        open_engine(two.engine, 1) as engine,
-        pytest.raises(InputError, match="TimeoutError: late; the scheduler and all workers need"),
-    ):
-        list(engine.run([(late, ())]))
+    with open_engine(two.engine, 1) as engine:
+        with pytest.raises(InputError, match="TimeoutError: late; the scheduler and all workers"):
+            list(engine.run([(late, ())]))
+        with pytest.raises(InputError, match=r"TypeError: .*; the scheduler and all workers need"):
+            list(engine.run([(threading.Lock, ())]))  # which cannot be sent back
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ FROM checked WINDOW same_year AS (PARTITION BY company_id, basis, fiscal_year);
 -- period_overlap | warning | no period begins before the one before it ends
 SELECT company_id, fiscal_year_end, basis, months AS actual,
     round((fiscal_year_end - before) / 30.44, 1) AS expected,
-    CAST(fiscal_year_end - to_months(months) AS DATE) - before < -20 AS failed, '' AS detail
+    CAST(fiscal_year_end - to_months(months) AS DATE) - before < -$gap_days AS failed, '' AS detail
 FROM (
     SELECT *, lag(fiscal_year_end) OVER series AS before
     FROM checked WINDOW series AS (PARTITION BY company_id, basis ORDER BY fiscal_year_end)
@@ -41,7 +41,7 @@ FROM (
 -- period_gap | warning | each period begins where the one before it ends
 SELECT company_id, fiscal_year_end, basis, months AS actual,
     round((fiscal_year_end - before) / 30.44, 1) AS expected,
-    CAST(fiscal_year_end - to_months(months) AS DATE) - before > 20 AS failed, '' AS detail
+    CAST(fiscal_year_end - to_months(months) AS DATE) - before > $gap_days AS failed, '' AS detail
 FROM (
     SELECT *, lag(fiscal_year_end) OVER series AS before
     FROM checked WINDOW series AS (PARTITION BY company_id, basis ORDER BY fiscal_year_end)

@@ -186,7 +186,6 @@ _ARITHMETIC = (
 
 
 @cache
-@cache
 def names_in(
     expression: str, known: frozenset[str], functions: frozenset[str] = frozenset()
 ) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Where one fiscal year ends and the next begins: numbers of `views.sql`, and of `plain.py` too."""
+"""Where one fiscal year ends and the next begins: the numbers of views, checks and `plain.py`."""
 
 from __future__ import annotations
 

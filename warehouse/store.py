@@ -276,6 +276,7 @@ def checks() -> tuple[Check, ...]:
         non_negative=", ".join(f"'{i.name}'" for i in items.ITEMS if not i.may_be_negative),
         totals=", ".join(f"'{name}'" for name in TOTALS),
         jump=JUMP,
+        gap_days=periods.GAP_DAYS,
     )
     head = re.compile(r"^-- (\w+) \| (error|warning) \| (.+)$", re.MULTILINE)
     found = list(head.finditer(text))

@@ -1,5 +1,5 @@
 -- Staging to the one wide table that ratios are computed from.
--- What stands behind a dollar sign is filled from the tables of items.py.
+-- What stands behind a dollar sign is filled from items.py, fusion.py and periods.py.
 
 -- correction: one row per known error of a source: those that come with the program and those of
 -- users' files, of several of one figure the one loaded last.
@@ -31,10 +31,10 @@ QUALIFY row_number() OVER (
 
 -- ranked_cell: one row per reported cell of a year that was known on the day `as_of` (a variable; all
 -- are where it is not set), corrected where it is known to be wrong. available_from: the day of
--- filing, else $filing_days days after the year end, or the later day on which the figure was seen changed.
--- place: its place in the order of the sources, 0 a user's table. recency: the greater goes first,
--- which is the latest figure, or the first where the variable `vintage` says so. Interim figures are
--- no years. The variables first_company and next_company limit it to a part of the companies.
+-- filing, else $filing_days days after the year end, or the later day on which the figure was seen
+-- changed. place: its place in the order of the sources, 0 a user's table. recency: the greater goes
+-- first, which is the latest figure, or the first where the variable `vintage` says so. Interim figures
+-- are no years. The variables first_company and next_company limit it to a part of the companies.
 CREATE OR REPLACE VIEW ranked_cell AS
 SELECT *, CASE WHEN getvariable('vintage') = 'first'
         THEN -date_diff('day', DATE '1970-01-01', available_from)
