@@ -201,8 +201,8 @@ QUALIFY rank() OVER (
     PARTITION BY company_id ORDER BY full_years DESC, list_position([$bases], basis)) = 1;
 
 -- period: one row per company and year end, of its one basis, with the figures of the period before
--- it (prev_): the one that ends where this one begins, within $gap_days days. Where none does, there is a
--- gap or an overlap, and they are NULL.
+-- it (prev_): the one that ends where this one begins, within $gap_days days. Where none does, there
+-- is a gap or an overlap, and they are NULL.
 CREATE OR REPLACE VIEW period AS
 SELECT * REPLACE (greatest(available_from, last_value(available_from) OVER before)
         AS available_from),
@@ -220,9 +220,9 @@ WINDOW before AS (
         AND (to_months(months) - INTERVAL $gap_days DAY) PRECEDING);
 
 -- statements: one row per company and fiscal year, the calendar year of the year end. Of two year
--- ends in one calendar year the later one, unless it ends a period of under $whole_months months or has less
--- than half the lines of the other; the check duplicate_year names both. (Year ends differ, so rank
--- is row_number, which DuckDB would answer with all rows in memory.)
+-- ends in one calendar year the later one, unless it ends a period of under $whole_months months or
+-- has less than half the lines of the other; the check duplicate_year names both. (Year ends differ,
+-- so rank is row_number, which DuckDB would answer with all rows in memory.)
 CREATE OR REPLACE VIEW statements AS
 SELECT * EXCLUDE (fullest_of_year)
 FROM period
