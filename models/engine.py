@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import platform
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -34,6 +36,7 @@ RESUME = "what is done is kept: go on with --resume"
 CONNECT = 10  # seconds to find a scheduler
 LOOK = 5  # seconds without a result after which workers are counted
 PATIENCE = 600  # seconds without any worker after which a run gives up
+RETURN = 60  # seconds that workers have to come back in after they were ended
 LARGEST = "100GB"  # below this Dask does not warn that the data it is sent is large
 LIBRARIES = (
     "catboost",
@@ -46,15 +49,18 @@ LIBRARIES = (
     "xgboost",
 )
 
+T = TypeVar("T")
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
 
 _one_at_a_time = threading.Lock()
 
 
-class Engine(Protocol):
-    """Runs tasks; `client` is that of a Dask cluster, None on this machine."""
+class ClusterError(InputError):
+    """The cluster is in trouble: the run ends, and what is done is kept."""
 
-    client: Any
+
+class Engine(Protocol):
+    """Runs tasks."""
 
     def share(self, value: Any) -> Any:
         """Send a large argument once; what comes back stands for it among a task's arguments."""
@@ -65,8 +71,6 @@ class Engine(Protocol):
 
 class Local:
     """Processes of this machine; this one alone where `jobs` is 1."""
-
-    client = None
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
@@ -130,7 +134,7 @@ class Dask:
             InputError: one lacks the project, has other versions, or runs several tasks in one
                 process at a time.
         """
-        for worker, threads in self._workers().items():
+        for worker, threads in self.workers().items():
             if threads > 1:
                 raise InputError(
                     f"--engine {self.name}: the worker {worker} has {threads} threads, and fits"
@@ -163,10 +167,71 @@ class Dask:
                         )
                 except dask.CancelledError:
                     raise self._gone() from None
-            alone_since = None if self._workers() else self._alone(alone_since)
+            alone_since = None if self.workers() else self._alone(alone_since)
 
-    def _workers(self) -> dict[str, int]:
-        """Threads of each worker that the scheduler knows."""
+    @contextmanager
+    def client_of_its_own(self) -> Iterator[Any]:
+        """A client whose tasks are given up when it is closed; who waits for them gets an error.
+
+        Raises:
+            ClusterError: the scheduler is gone.
+        """
+        try:
+            client = _distributed().Client(
+                self.client.scheduler.address,
+                timeout=CONNECT,
+                set_as_default=False,
+                loop=self.client.loop,  # lives on when this one is closed
+            )
+        except (OSError, RuntimeError, TimeoutError):
+            raise self._gone() from None
+        try:
+            yield client
+        finally:
+            with suppress(Exception):  # where the scheduler is gone there is nothing to give up
+                client.close()
+
+    def some_workers(self) -> set[str]:
+        """Addresses of the workers there are; where there is none, wait for one.
+
+        Raises:
+            ClusterError: the scheduler is gone, or no worker comes for long.
+        """
+        alone_since = None
+        while not (found := set(self.workers())):
+            alone_since = self._alone(alone_since)
+            time.sleep(LOOK)
+        return found
+
+    def end_workers(self, workers: Iterable[str]) -> None:
+        """End the processes of these workers, whatever they are at, and wait until they are back.
+
+        Dask's nannies, which `dask worker` starts by itself, start a worker again that has ended.
+        Without them it does not come back, and the wait is in vain.
+
+        Raises:
+            ClusterError: the scheduler is gone, or a worker cannot be ended.
+        """
+        before = self.workers()
+        old = set(workers) & set(before)
+        in_background(partial(self.client.run, os._exit, 1, workers=sorted(old), on_error="ignore"))
+        until = time.monotonic() + RETURN
+        while old & set(there := self.workers()) or len(there) < len(before):
+            if time.monotonic() > until:
+                break
+            time.sleep(LOOK / 10)
+        if stuck := old & set(there):
+            raise ClusterError(
+                f"--engine {self.name}: the worker {min(stuck)} waits for one that was lost, and"
+                f" cannot be ended from here: end it there; {RESUME}"
+            )
+
+    def workers(self) -> dict[str, int]:
+        """Threads of each worker that the scheduler knows, by address.
+
+        Raises:
+            ClusterError: the scheduler is gone.
+        """
         try:
             return dict(self.client.nthreads())
         except (OSError, RuntimeError, TimeoutError):
@@ -184,11 +249,11 @@ class Dask:
             )
             return now
         if now - since > PATIENCE:
-            raise InputError(f"--engine {self.name}: no worker came; {RESUME}")
+            raise ClusterError(f"--engine {self.name}: no worker came; {RESUME}")
         return since
 
-    def _gone(self) -> InputError:
-        return InputError(f"--engine {self.name}: the scheduler is gone; {RESUME}")
+    def _gone(self) -> ClusterError:
+        return ClusterError(f"--engine {self.name}: the scheduler is gone; {RESUME}")
 
     def _result(self, future: Any) -> Any:
         """What a task returned, computed anew where its worker died before it was sent.
@@ -217,6 +282,20 @@ class Dask:
             f" {error.last_worker.address}: most often they lack memory (--memory-limit of"
             f" dask worker); {RESUME}"
         )
+
+
+def in_background(work: Callable[[], T]) -> Future[T]:
+    """Start the work in a thread that nobody has to wait for, should it never end."""
+    task: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            task.set_result(work())
+        except BaseException as error:
+            task.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return task
 
 
 def _numbered(at: int, work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[int, Any]:

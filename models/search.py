@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.cell import Cell, failed_cell
-from models.engine import LOCAL, Engine, Task, environment, open_engine
+from models.engine import LOCAL, ClusterError, Engine, Task, environment, open_engine
 from models.kept import Kept
 from models.learner import Learner, Params
 from models.learners import learner_named
@@ -230,7 +230,7 @@ def _made(
     tasks: list[tuple[float, Task]] = []
     for learner, name in todo:
         shortlist = shortlists.get(learner.name, ()) if learner.cost >= CHEAP else ()
-        spreading = spread(learner, engine.client, len(data[name][-1].whole.y))
+        spreading = spread(learner, engine, len(data[name][-1].whole.y))
         if spreading is not learner:
             yield run_cell(spreading, name, data[name], plan, shortlist)
             continue
@@ -258,10 +258,16 @@ def run_cell(
     plan: Plan,
     shortlist: tuple[int, ...] = (),
 ) -> Cell:
-    """Tune, fit and score one cell; a failure becomes the cell's `error`, others go on."""
+    """Tune, fit and score one cell; a failure becomes the cell's `error`, others go on.
+
+    Raises:
+        ClusterError: not this cell failed, but the cluster that fits it.
+    """
     try:
         with threadpool_limits(1):
             return _cell(learner, selector, folds, plan, shortlist)
+    except ClusterError:
+        raise
     except Exception as error:
         return failed_cell(learner.name, selector, _reason(error))
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import importlib
 import logging
+import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ import numpy as np
 from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
 
+from models.engine import RESUME, ClusterError, Dask, Engine, in_background
 from models.learner import Learner, Slice
 from models.learners import PATIENCE
 from models.panel import Floats, Ints
@@ -37,41 +39,51 @@ STEP = 5  # rounds between two looks at LightGBM's loss
 SpreadFit = Callable[[Any, Any, Floats, Ints, Slice | None], int | None]
 
 
-def spread(learner: Learner, client: Any, rows: int) -> Learner:
+def spread(learner: Learner, engine: Engine, rows: int) -> Learner:
     """The learner, fitting on all workers of the cluster where it can and the rows are that many.
 
     Args:
         learner: any.
-        client: of the Dask cluster; None without one.
+        engine: that runs the other fits.
         rows: to fit on.
     """
     fit = SPREAD.get(learner.name)
-    if client is None or fit is None or rows < ROWS:
+    if not isinstance(engine, Dask) or fit is None or rows < ROWS:
         return learner
-    return replace(learner, fit=partial(_with_those_left, fit, client))
+    return replace(learner, fit=partial(_with_those_left, fit, engine))
 
 
 def _with_those_left(
-    fit: SpreadFit, client: Any, model: Any, X: Floats, y: Ints, stop: Slice | None
+    fit: SpreadFit, engine: Dask, model: Any, X: Floats, y: Ints, stop: Slice | None
 ) -> int | None:
-    """Fit; where a worker is lost, once more on those left."""
-    for last in (*[False] * (TRIES - 1), True):
-        workers = set(client.nthreads())
-        with ThreadPoolExecutor(1) as pool:
-            task = pool.submit(_current, client, fit, client, model, X, y, stop)
-            try:
-                while not wait([task], LOOK).done:
-                    if not workers <= set(client.nthreads()):
-                        _give_up(client)
-            except BaseException:  # Ctrl-C as well: the pool waits for the fit to end
-                _give_up(client)
-                raise
-        error = task.exception()
-        if error is None:
-            return task.result()
-        if last or workers <= set(client.nthreads()):
-            raise error
-    raise AssertionError  # the last try has returned or raised
+    """Fit; where a worker is lost, anew with those left.
+
+    Without a worker the fit waits for its share, and the other workers, in native code, for its
+    sums: often for ever. So each try has a client of its own, closed to give the fit up, and the
+    other workers are ended, to be started again by their nannies.
+
+    Raises:
+        ClusterError: workers were lost in all tries, or none is left, or the scheduler is gone.
+        Exception: that of the fit, where no worker was lost.
+    """
+    for _ in range(TRIES):
+        workers = engine.some_workers()
+        with engine.client_of_its_own() as client:
+            task = in_background(partial(_current, client, fit, client, model, X, y, stop))
+            while not wait([task], LOOK).done and workers <= set(engine.workers()):
+                pass
+        if task.done():
+            error = task.exception()
+            if error is None:
+                return task.result()
+            time.sleep(LOOK)  # a lost worker may be seen by the fit before it is by the scheduler
+            if workers <= set(engine.workers()):
+                raise error
+        engine.end_workers(workers)
+    raise ClusterError(
+        f"--engine {engine.name}: a worker was lost in each of {TRIES} tries of one fit: most often"
+        f" they lack memory (--memory-limit of dask worker); {RESUME}"
+    )
 
 
 def _current(client: Any, fit: Callable[..., int | None], *arguments: Any) -> int | None:
@@ -79,22 +91,16 @@ def _current(client: Any, fit: Callable[..., int | None], *arguments: Any) -> in
         return fit(*arguments)
 
 
-def _give_up(client: Any) -> None:
-    """Cancel what waits: shares of a fit that a lost worker should have done wait for ever."""
-    distributed = importlib.import_module("distributed")
-    waiting = [key for key, state in client.futures.items() if state.status == "pending"]
-    client.cancel([distributed.Future(key, client) for key in waiting], force=True)
-
-
 def _fit_xgboost(client: Any, model: Any, X: Floats, y: Ints, stop: Slice | None) -> int | None:
     dask = importlib.import_module("xgboost.dask")
     made = dask.DaskXGBClassifier(**model.get_params())
     made.client = client
+    rows, truth, *aside = _shares(client, X, y, *(stop or ()))
     stopped = {}
-    if stop is not None:
+    if aside:
         made.set_params(early_stopping_rounds=PATIENCE)
-        stopped = {"eval_set": [(_shares(client, stop[0]), _shares(client, stop[1]))]}
-    made.fit(_shares(client, X), _shares(client, y), verbose=False, **stopped)
+        stopped = {"eval_set": [tuple(aside)]}
+    made.fit(rows, truth, verbose=False, **stopped)
     model.load_model(bytearray(made.get_booster().save_raw("ubj")))
     return None if stop is None else int(made.best_iteration) + 1
 
@@ -107,7 +113,7 @@ def _fit_lightgbm(client: Any, model: Any, X: Floats, y: Ints, stop: Slice | Non
     lightgbm.register_logger(quiet)  # it would print of ports and of parameters that it sets itself
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made.fit(_shares(client, X), _shares(client, y))
+        made.fit(*_shares(client, X, y))
     vars(model).update(vars(made.to_local()))
     if stop is None:
         return None
@@ -135,12 +141,12 @@ def _probabilities(scores: Floats) -> Floats:
     return np.asarray(softmax(scores, axis=1), dtype=np.float64)
 
 
-def _shares(client: Any, values: Floats | Ints) -> Any:
-    """The rows in as many parts as there are workers, held by them."""
+def _shares(client: Any, *values: Floats | Ints) -> list[Any]:
+    """The rows of each in as many parts as there are workers, held by them."""
     array = importlib.import_module("dask.array")
-    size = -(-len(values) // max(1, len(client.nthreads())))
-    parts = (size, *values.shape[1:])
-    return client.persist(array.from_array(values, chunks=parts))
+    count = max(1, len(client.nthreads()))  # looked up once: one more may come at any time
+    made = (array.from_array(one, chunks=(-(-len(one) // count), *one.shape[1:])) for one in values)
+    return [client.persist(one) for one in made]
 
 
 SPREAD: dict[str, SpreadFit] = {"xgboost": _fit_xgboost, "lightgbm": _fit_lightgbm}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -141,6 +142,20 @@ class Cluster:
         for worker in [w for w in self.workers if w.poll() is None][:count]:
             worker.kill()
             worker.wait()
+
+    def addresses(self) -> set[str]:
+        """Of the workers that the scheduler knows."""
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            return set(client.nthreads())
+
+    def kill_process(self, address: str) -> None:
+        """SIGKILL the process of a worker, not that of its nanny."""
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            os.kill(client.run(os.getpid, workers=[address])[address], signal.SIGKILL)
 
     def close(self) -> None:
         """End all processes; a worker ends with its nanny."""

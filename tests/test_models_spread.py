@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+import os
+import signal
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from sklearn.metrics import log_loss
 from test_models_engine import Cluster, cluster, wait_for
 from test_models_panel import made_up_panel
 
+import models.engine
 import models.spread
-from models.engine import Dask, open_engine
+from models.engine import ClusterError, Dask, Local, in_background, open_engine
 from models.evaluate import make_plan, run
 from models.learner import Learner
 from models.learners import learner_named
@@ -45,19 +47,38 @@ def rows(count: int, classes: int, seed: int) -> tuple[Floats, Ints]:
     return X, (pulls + random.gumbel(size=pulls.shape)).argmax(axis=0)
 
 
-def test_only_large_fits_of_two_learners_are_spread() -> None:
-    somebody = object()
+@pytest.fixture
+def one_thread() -> Iterator[Dask]:
+    """A cluster in this process."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tcp://",
+            host="127.0.0.1",
+            dashboard_address=None,
+        ) as here,
+        distributed.Client(here, set_as_default=False) as client,
+    ):
+        yield Dask(client, "dask://here:1")
+
+
+def test_only_large_fits_of_two_learners_are_spread(one_thread: Dask) -> None:
     for name in BOTH:
         learner = learner_named(name)
-        assert spread(learner, somebody, ROWS - 1) is learner
-        assert spread(learner, None, ROWS) is learner
-        assert spread(learner, somebody, ROWS) is not learner
+        assert spread(learner, one_thread, ROWS - 1) is learner
+        assert spread(learner, Local(1), ROWS) is learner
+        assert spread(learner, one_thread, ROWS) is not learner
     other = learner_named("rf")
-    assert spread(other, somebody, ROWS) is other
+    assert spread(other, one_thread, ROWS) is other
 
 
-def test_a_fit_that_fails_by_itself_is_not_tried_again() -> None:
-    client = SimpleNamespace(nthreads=lambda: {"tcp://here": 1}, as_current=nullcontext)
+def test_a_fit_that_fails_by_itself_is_not_tried_again(
+    one_thread: Dask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models.spread, "LOOK", 0.1)
     tries = []
 
     def fit(*_: Any) -> None:
@@ -65,8 +86,28 @@ def test_a_fit_that_fails_by_itself_is_not_tried_again() -> None:
         raise ValueError("not so")
 
     with pytest.raises(ValueError, match="not so"):
-        _with_those_left(fit, client, None, np.ones((1, 1)), np.ones(1, dtype=int), None)
+        _with_those_left(fit, one_thread, None, np.ones((1, 1)), np.ones(1, dtype=int), None)
     assert len(tries) == 1
+
+
+def test_what_ends_a_fit_ends_its_wait(one_thread: Dask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ctrl-C does: nobody waits for the fit, which gets an error."""
+    errors = SimpleQueue[BaseException]()
+
+    def fit(client: Any, *_: Any) -> int:
+        try:
+            return int(client.submit(time.sleep, 2).result())
+        except BaseException as error:
+            errors.put(error)
+            raise
+
+    def ended(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models.spread, "wait", ended)
+    with pytest.raises(KeyboardInterrupt):
+        _with_those_left(fit, one_thread, None, np.ones((1, 1)), np.ones(1, dtype=int), None)
+    assert isinstance(errors.get(timeout=10), Exception)
 
 
 def fitted(learner: Learner, classes: int, stop: bool) -> tuple[int | None, Floats, float]:
@@ -88,7 +129,7 @@ def test_a_spread_fit_is_that_of_one_process_within_noise(
     learner = learner_named(name)
     here = fitted(learner, classes, stop)
     with open_engine(two.engine, 1) as engine:
-        there = fitted(spread(learner, engine.client, ROWS), classes, stop)
+        there = fitted(spread(learner, engine, ROWS), classes, stop)
     assert (here[0] is None) == (there[0] is None) == (not stop)
     if stop:
         assert 1 <= there[0] <= 60
@@ -101,7 +142,7 @@ def test_a_spread_fit_is_that_of_one_process_within_noise(
 @pytest.mark.slow
 def test_each_worker_holds_a_share_of_the_rows(two: Cluster) -> None:
     with open_engine(two.engine, 1) as engine, engine.client.as_current():
-        shares = _shares(engine.client, np.arange(10.0).reshape(5, 2))
+        (shares,) = _shares(engine.client, np.arange(10.0).reshape(5, 2))
         wait_for(lambda: all(engine.client.has_what().values()))
         assert [len(held) for held in engine.client.has_what().values()] == [1, 1]
         assert shares.compute().tolist() == np.arange(10.0).reshape(5, 2).tolist()
@@ -124,26 +165,105 @@ def test_a_run_with_spread_fits_is_within_noise(
         assert abs(apart) < (0.1 if name in BOTH else 1e-9), name
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", BOTH)
-def test_a_worker_lost_in_a_spread_fit_leaves_it_to_the_others(tmp_path: Path, name: str) -> None:
+def fitted_in_trouble(name: str, found: Cluster, trouble: Callable[[], None]) -> float:
+    """Log-loss of a spread fit, and in mid-fit something happens; it fails where it hangs."""
     X, y = rows(60_000, 3, 0)
     learner = learner_named(name)
     model = learner.build({**POINTS[name], "n_estimators": 150}, 0, "cpu")
-    with cluster(tmp_path) as found:
-        found.add(2)
-        with open_engine(found.engine, 1) as engine:
-            assert isinstance(engine, Dask)
+    with open_engine(found.engine, 1) as engine, ThreadPoolExecutor(1) as pool:
+        assert isinstance(engine, Dask)
 
-            def kill() -> None:
-                wait_for(lambda: any(engine.client.processing().values()))
-                time.sleep(1)
-                found.kill(1)
+        def happens() -> None:
+            wait_for(lambda: any(engine.client.processing().values()))
+            time.sleep(1)
+            trouble()
 
-            killer = threading.Thread(target=kill)
-            killer.start()
-            spread(learner, engine.client, ROWS).fit(model, X, y, None)
-            killer.join()
-            assert len(engine.client.nthreads()) == 1
+        happening = pool.submit(happens)
+        task = in_background(
+            lambda: spread(learner, engine, ROWS).fit(model, X, y, None)  # type: ignore[no-any-return]
+        )
+        task.result(timeout=150)
+        happening.result()
     score, truth = rows(2_000, 3, 2)
-    assert log_loss(truth, model.predict_proba(score)) < 0.9
+    return float(log_loss(truth, model.predict_proba(score)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("with_nanny", [True, False])
+def test_a_machine_lost_in_a_spread_fit_leaves_it_to_the_others(
+    tmp_path: Path, name: str, with_nanny: bool
+) -> None:
+    with cluster(tmp_path) as found:
+        found.add(2, nanny="--nanny" if with_nanny else "--no-nanny")
+        addresses = found.addresses()
+
+        def trouble() -> None:
+            found.kill(1)
+            if not with_nanny:  # the other ends as well, and whoever runs it starts it again
+                wait_for(lambda: not addresses & found.addresses())
+                found.add(1)
+
+        assert fitted_in_trouble(name, found, trouble) < 0.9
+        assert len(found.addresses()) == 1
+        assert not addresses & found.addresses()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BOTH)
+def test_a_process_lost_in_a_spread_fit_is_back_for_the_next_try(tmp_path: Path, name: str) -> None:
+    with cluster(tmp_path) as found:
+        found.add(2, nanny="--nanny")
+        addresses = found.addresses()
+        assert fitted_in_trouble(name, found, lambda: found.kill_process(min(addresses))) < 0.9
+        assert len(found.addresses()) == 2
+        assert not addresses & found.addresses()
+
+
+@pytest.mark.slow
+def test_a_fit_waits_where_no_worker_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with cluster(tmp_path) as found:
+        found.add(1)
+        with open_engine(found.engine, 1) as engine, ThreadPoolExecutor(1) as pool:
+            found.kill(1)
+            wait_for(lambda: not found.addresses())
+            task = pool.submit(
+                _with_those_left, lambda *_: 7, engine, None, np.ones((1, 1)), np.ones(1), None
+            )
+            time.sleep(1)
+            assert not task.done()
+            found.add(1)
+            assert task.result(timeout=60) == 7
+    assert "no worker is there; waiting 10 minutes for one" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_be_ended_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine that stands still: it neither answers nor hangs up."""
+    monkeypatch.setattr(models.engine, "RETURN", 2)
+    with cluster(tmp_path) as found:
+        found.add(1)
+        with open_engine(found.engine, 1) as engine:
+            found.workers[0].send_signal(signal.SIGSTOP)
+            with pytest.raises(ClusterError, match=r"cannot be ended from here.*--resume"):
+                engine.end_workers(found.addresses())
+
+
+@pytest.mark.slow
+def test_a_fit_that_ends_workers_each_time_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(client: Any, *_: Any) -> None:
+        client.submit(os._exit, 1, pure=False).result()
+
+    with cluster(tmp_path) as found:
+        found.add(2, nanny="--nanny")
+        with (
+            open_engine(found.engine, 1) as engine,
+            pytest.raises(ClusterError, match=r"lost in each of 3 tries.*--resume"),
+        ):
+            _with_those_left(fit, engine, None, np.ones((1, 1)), np.ones(1, dtype=int), None)
