@@ -1,6 +1,7 @@
 """`--grid full` beside scikit-learn's GridSearchCV: seconds and macro-F1, in one run.
 
     python benchmarks/grid.py [--panel FILE] [--selector correlation] [--learners a,b] [--jobs 2]
+    python benchmarks/grid.py --splits 1,2,3 [--learners a,b] ...  # macro-F1 alone, on these splits
 
 Both search the same points on the same five folds (companies kept apart) for the same learners:
 
@@ -15,7 +16,8 @@ fit, is timed once and added in a second figure. Macro-F1 of the folds is the me
 own best; "lost" is what our short cuts cost the choice: that of the plain search's best point less
 that of the point which ours chose, both by its fits. "test" is macro-F1 of what each chose and
 fitted, on companies that neither has seen, with the interval of the difference (companies drawn
-anew). Without --panel the companies are simulated (`features.demo`).
+anew). With --splits both search again on other test companies and folds, each number a seed of them,
+with --selector alone, and no seconds are told. Without --panel the companies are simulated (`features.demo`).
 """
 
 from __future__ import annotations
@@ -74,16 +76,18 @@ class Plain:
     test: Floats
 
 
-def plain(panel: Panel, split: Split, name: str, selector: str, jobs: int) -> Plain:
+def plain(
+    panel: Panel, split: Split, name: str, selector: str, jobs: int, seed: int = SEED
+) -> Plain:
     """Search the points of a learner with one selection."""
     learner = learner_named(name)
     places = {int(row): at for at, row in enumerate(split.train)}
     plan = make_plan("company", (name,), (selector,), "full")
     folds = [
         tuple(np.array([places[int(row)] for row in part]) for part in pair)
-        for pair in plan.protocol.folds(panel, split.train, FOLDS["full"], SEED)
+        for pair in plan.protocol.folds(panel, split.train, FOLDS["full"], seed)
     ]
-    pipeline = build_pipeline(learner, {}, selector, SEED, "cpu", panel.relative_at)
+    pipeline = build_pipeline(learner, {}, selector, seed, "cpu", panel.relative_at)
     grid = [{f"learn__{key}": [value] for key, value in p.items()} for p in learner.full]
     search = GridSearchCV(pipeline, grid, scoring="f1_macro", cv=folds, n_jobs=jobs)
     values = panel.X.to_numpy()
@@ -117,6 +121,7 @@ def main() -> None:
     parser.add_argument("--selector", default="correlation", choices=DEFAULT_SELECTORS)
     parser.add_argument("--learners", default=",".join(DEFAULT_LEARNERS))
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--splits", default="", help="seeds of other splits: 1,2,3")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     names = tuple(chosen.learners.split(","))
@@ -126,6 +131,10 @@ def main() -> None:
         f"{platform.machine()}, {os.cpu_count()} cores; {said}, {len(panel.y):,} rows ×"
         f" {len(panel.features)}, {len(panel.classes)} classes, {FOLDS['full']} folds by company"
     )
+    if chosen.splits:
+        seeds = tuple(int(seed) for seed in chosen.splits.split(","))
+        over_splits(panel, names, chosen.selector, chosen.jobs, seeds)
+        return
     plan = make_plan("company", names, DEFAULT_SELECTORS, "full", SEED, chosen.jobs)
     began = time.perf_counter()
     ours = run(panel, plan)
@@ -173,6 +182,37 @@ def report(
         f" selections: {whole:.0f} s; {total * 5 / whole:.1f} times faster"
         f"\n{said}: {more:.0f} s more; {(total * 5 + more) / whole:.1f} times faster"
     )
+
+
+def over_splits(
+    panel: Panel, names: tuple[str, ...], selector: str, jobs: int, seeds: tuple[int, ...]
+) -> None:
+    """Print macro-F1 of test rows of both, split by split.
+
+    Ours searches "all" first, as a whole run does, and goes on from its points.
+    """
+    selectors = tuple(dict.fromkeys(("all", selector)))
+    made = {}
+    for seed in seeds:
+        plan = make_plan("company", names, selectors, "full", seed, jobs)
+        made[seed] = run(panel, plan)
+    print(f"\nmacro-F1 of test rows, {selector}, of {len(seeds)} splits (seeds)")
+    print(f"{'learner':10s}" + "".join(f"{f'plain, ours {seed}':>16s}" for seed in seeds))
+    for name in names:
+        pairs = []
+        for seed, ours in made.items():
+            truth = panel.y[ours.split.test]
+            theirs = plain(panel, ours.split, name, selector, jobs, seed).test
+            both = (theirs, ours_of(ours, name, selector)[2])
+            pairs.append([f1_score(truth, one.argmax(axis=1), average="macro") for one in both])
+        apart = [own - other for other, own in pairs]
+        error = np.std(apart, ddof=1) / np.sqrt(len(apart)) if len(apart) > 1 else np.nan
+        print(
+            f"{name:10s}"
+            + "".join(f"{f'{other:.3f} {own:.3f}':>16s}" for other, own in pairs)
+            + f"   apart {np.mean(apart):+.3f}, standard error {error:.3f}",
+            flush=True,
+        )
 
 
 def choosing(
