@@ -16,8 +16,9 @@ fit, is timed once and added in a second figure. Macro-F1 of the folds is the me
 own best; "lost" is what our short cuts cost the choice: that of the plain search's best point less
 that of the point which ours chose, both by its fits. "test" is macro-F1 of what each chose and
 fitted, on companies that neither has seen, with the interval of the difference (companies drawn
-anew). With --splits both search again on other test companies and folds, each number a seed of them,
-with --selector alone, and no seconds are told. Without --panel the companies are simulated (`features.demo`).
+anew). With --splits both search again on other test companies and folds, each number a seed of
+them, with --selector alone, and no seconds are told. Without --panel the companies are simulated
+(`features.demo`).
 """
 
 from __future__ import annotations
