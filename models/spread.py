@@ -70,8 +70,8 @@ def _with_those_left(
         workers = engine.some_workers()
         with engine.client_of_its_own() as client:
             task = in_background(partial(_current, client, fit, client, model, X, y, stop))
-            while not wait([task], LOOK).done and workers <= set(engine.workers()):
-                pass
+            while not wait([task], LOOK).done and workers <= (now := set(engine.workers())):
+                workers |= now  # one that came may have a share as well
         if task.done():
             error = task.exception()
             if error is None:
