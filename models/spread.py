@@ -1,9 +1,9 @@
 """XGBoost and LightGBM on rows that are spread over a cluster, through their own Dask interfaces.
 
 From `ROWS` rows to fit on, a fit is one for all workers together instead of a task for one of
-them: each worker holds a share of the rows, and histograms are added up between them. Sums in
-another order make trees that differ a little from those of one process, so that results are equal
-within noise, not to the bit; below `ROWS` nothing changes.
+them: each worker holds a share of each class's rows, and histograms are added up between them.
+Sums in another order make trees that differ a little from those of one process, so that results
+are equal within noise, not to the bit; below `ROWS` nothing changes.
 
 Early stopping: XGBoost's is that of its interface. LightGBM's workers would each stop by their own
 share, and so all rounds are fitted there, and the best number of them is looked up afterwards.
@@ -15,7 +15,7 @@ import importlib
 import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from dataclasses import replace
 from functools import partial
@@ -95,12 +95,12 @@ def _fit_xgboost(client: Any, model: Any, X: Floats, y: Ints, stop: Slice | None
     dask = importlib.import_module("xgboost.dask")
     made = dask.DaskXGBClassifier(**model.get_params())
     made.client = client
-    rows, truth, *aside = _shares(client, X, y, *(stop or ()))
+    workers = sorted(client.nthreads())
     stopped = {}
-    if aside:
+    if stop is not None:
         made.set_params(early_stopping_rounds=PATIENCE)
-        stopped = {"eval_set": [tuple(aside)]}
-    made.fit(rows, truth, verbose=False, **stopped)
+        stopped = {"eval_set": [_shares(client, workers, *stop)]}
+    made.fit(*_shares(client, workers, X, y), verbose=False, **stopped)
     model.load_model(bytearray(made.get_booster().save_raw("ubj")))
     return None if stop is None else int(made.best_iteration) + 1
 
@@ -113,7 +113,7 @@ def _fit_lightgbm(client: Any, model: Any, X: Floats, y: Ints, stop: Slice | Non
     lightgbm.register_logger(quiet)  # it would print of ports and of parameters that it sets itself
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made.fit(*_shares(client, X, y))
+        made.fit(*_shares(client, sorted(client.nthreads()), X, y))
     vars(model).update(vars(made.to_local()))
     if stop is None:
         return None
@@ -141,12 +141,26 @@ def _probabilities(scores: Floats) -> Floats:
     return np.asarray(softmax(scores, axis=1), dtype=np.float64)
 
 
-def _shares(client: Any, *values: Floats | Ints) -> list[Any]:
-    """The rows of each in as many parts as there are workers, held by them."""
+def _shares(client: Any, workers: Sequence[str], X: Floats, y: Ints) -> tuple[Any, Any]:
+    """The rows and their classes in shares, one held by each worker, all classes in every share.
+
+    SMOTE's rows are the last and of some classes only, and a worker of LightGBM counts classes by
+    its own share: unlike counts end it, or make a model of fewer classes. Where a class has fewer
+    rows than there are workers, some of them get none.
+    """
     array = importlib.import_module("dask.array")
-    count = max(1, len(client.nthreads()))  # looked up once: one more may come at any time
-    made = (array.from_array(one, chunks=(-(-len(one) // count), *one.shape[1:])) for one in values)
-    return [client.persist(one) for one in made]
+    by_class = np.argsort(y, kind="stable")
+    count = min(len(workers), int(np.unique(y, return_counts=True)[1].min()))
+
+    def held(values: Floats | Ints) -> Any:
+        parts = []
+        for at, worker in enumerate(workers[:count]):
+            rows = values[by_class[at::count]]
+            sent = client.scatter(rows, workers=[worker], hash=False)
+            parts.append(array.from_delayed(sent, rows.shape, rows.dtype))
+        return array.concatenate(parts)
+
+    return held(X), held(y)
 
 
 SPREAD: dict[str, SpreadFit] = {"xgboost": _fit_xgboost, "lightgbm": _fit_lightgbm}

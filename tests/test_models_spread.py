@@ -48,35 +48,35 @@ def rows(count: int, classes: int, seed: int) -> tuple[Floats, Ints]:
 
 
 @pytest.fixture
-def one_thread() -> Iterator[Dask]:
-    """A cluster in this process."""
+def two_here() -> Iterator[Dask]:
+    """A cluster of two workers in this process."""
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=1,
+            n_workers=2,
             threads_per_worker=1,
             processes=False,
             protocol="tcp://",
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
         ) as here,
         distributed.Client(here, set_as_default=False) as client,
     ):
         yield Dask(client, "dask://here:1")
 
 
-def test_only_large_fits_of_two_learners_are_spread(one_thread: Dask) -> None:
+def test_only_large_fits_of_two_learners_are_spread(two_here: Dask) -> None:
     for name in BOTH:
         learner = learner_named(name)
-        assert spread(learner, one_thread, ROWS - 1) is learner
+        assert spread(learner, two_here, ROWS - 1) is learner
         assert spread(learner, Local(1), ROWS) is learner
-        assert spread(learner, one_thread, ROWS) is not learner
+        assert spread(learner, two_here, ROWS) is not learner
     other = learner_named("rf")
-    assert spread(other, one_thread, ROWS) is other
+    assert spread(other, two_here, ROWS) is other
 
 
 def test_a_fit_that_fails_by_itself_is_not_tried_again(
-    one_thread: Dask, monkeypatch: pytest.MonkeyPatch
+    two_here: Dask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models.spread, "LOOK", 0.1)
     tries = []
@@ -86,11 +86,11 @@ def test_a_fit_that_fails_by_itself_is_not_tried_again(
         raise ValueError("not so")
 
     with pytest.raises(ValueError, match="not so"):
-        _with_those_left(fit, one_thread, None, np.ones((1, 1)), np.ones(1, dtype=int), None)
+        _with_those_left(fit, two_here, None, np.ones((1, 1)), np.ones(1, dtype=int), None)
     assert len(tries) == 1
 
 
-def test_what_ends_a_fit_ends_its_wait(one_thread: Dask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ends_a_fit_ends_its_wait(two_here: Dask, monkeypatch: pytest.MonkeyPatch) -> None:
     """As Ctrl-C does: nobody waits for the fit, which gets an error."""
     errors = SimpleQueue[BaseException]()
 
@@ -106,12 +106,30 @@ def test_what_ends_a_fit_ends_its_wait(one_thread: Dask, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(models.spread, "wait", ended)
     with pytest.raises(KeyboardInterrupt):
-        _with_those_left(fit, one_thread, None, np.ones((1, 1)), np.ones(1, dtype=int), None)
+        _with_those_left(fit, two_here, None, np.ones((1, 1)), np.ones(1, dtype=int), None)
     assert isinstance(errors.get(timeout=10), Exception)
+
+
+@pytest.mark.parametrize(("least", "holders"), [(9, 2), (2, 2), (1, 1)])
+def test_each_worker_holds_rows_of_each_class(two_here: Dask, least: int, holders: int) -> None:
+    """Whatever their order; unless a class has fewer rows than there are workers."""
+    client = two_here.client
+    y = np.repeat([0, 2, 1], (20, 11, least))
+    X = np.column_stack([y, np.arange(len(y))]).astype(float)
+    rows, truth = _shares(client, sorted(client.nthreads()), X, y)
+    with client.as_current():
+        parts = [part.compute() for part in rows.to_delayed().ravel()]
+        told = [part.compute() for part in truth.to_delayed().ravel()]
+    assert [sorted(set(part)) for part in told] == [[0, 1, 2]] * holders
+    assert all((part[:, 0] == said).all() for part, said in zip(parts, told, strict=True))
+    assert sorted(np.concatenate(parts)[:, 1]) == list(range(len(y)))
+    assert len(set(client.who_has(rows).values())) == holders
 
 
 def fitted(learner: Learner, classes: int, stop: bool) -> tuple[int | None, Floats, float]:
     X, y = rows(20_000, classes, 0)
+    as_by_smote = np.argsort(y, kind="stable")
+    X, y = X[as_by_smote], y[as_by_smote]
     slice_, (score, truth) = rows(1_000, classes, 1), rows(2_000, classes, 2)
     model = learner.build(POINTS[learner.name], 0, "cpu")
     trees = learner.fit(model, X, y, slice_ if stop else None)
@@ -137,15 +155,6 @@ def test_a_spread_fit_is_that_of_one_process_within_noise(
     assert there[1].sum(axis=1) == pytest.approx(np.ones(2_000), abs=1e-6)
     assert there[2] == pytest.approx(here[2], rel=0.03)
     assert np.abs(there[1] - here[1]).mean() < 0.03
-
-
-@pytest.mark.slow
-def test_each_worker_holds_a_share_of_the_rows(two: Cluster) -> None:
-    with open_engine(two.engine, 1) as engine, engine.client.as_current():
-        (shares,) = _shares(engine.client, np.arange(10.0).reshape(5, 2))
-        wait_for(lambda: all(engine.client.has_what().values()))
-        assert [len(held) for held in engine.client.has_what().values()] == [1, 1]
-        assert shares.compute().tolist() == np.arange(10.0).reshape(5, 2).tolist()
 
 
 @pytest.mark.slow
