@@ -34,6 +34,7 @@ SCHEMES = {"dask": "tcp", "dask+tls": "tls"}  # of --engine, and of Dask's own a
 INSTALL = "install the extra `dask`: pip install '.[dask]'"
 RESUME = "what is done is kept: go on with --resume"
 CONNECT = 10  # seconds to find a scheduler
+CONNECTIONS = 5  # to a scheduler that is there but sends more than a client expects
 LOOK = 5  # seconds without a result after which workers are counted
 PATIENCE = 600  # seconds without any worker after which a run gives up
 RETURN = 60  # seconds that workers have to come back in after they were ended
@@ -124,8 +125,9 @@ class Dask:
                 for future in self._done(list(waiting)):
                     yield waiting.pop(future), self._result(future)
         finally:
-            with suppress(Exception):  # where the scheduler is gone there is nothing to cancel
-                self.client.cancel(list(waiting))
+            if waiting:
+                with suppress(Exception):  # where the scheduler is gone there is nothing to cancel
+                    self.client.cancel(list(waiting))
 
     def check_workers(self) -> None:
         """Look at the workers there are; those that come later refuse what they cannot do.
@@ -177,13 +179,11 @@ class Dask:
             ClusterError: the scheduler is gone.
         """
         try:
-            client = _distributed().Client(
+            client = _client(
                 self.client.scheduler.address,
-                timeout=CONNECT,
-                set_as_default=False,
                 loop=self.client.loop,  # lives on when this one is closed
             )
-        except (OSError, RuntimeError, TimeoutError):
+        except (AssertionError, OSError, RuntimeError, TimeoutError):
             raise self._gone() from None
         try:
             yield client
@@ -375,19 +375,32 @@ def open_engine(name: str, jobs: int) -> Iterator[Engine]:
         yield Local(jobs)
         return
     try:
-        distributed = _distributed()
+        _distributed()
     except ImportError:
         raise InputError(f"--engine {name}: {INSTALL}") from None
-    with _connected(distributed, name, address) as client:
+    client = _connected(name, address)
+    try:
         engine = Dask(client, name)
         engine.check_workers()
         yield engine
+    finally:
+        with suppress(Exception):  # what was to be done with it is done
+            client.close()
 
 
-def _connected(distributed: Any, name: str, address: str) -> Any:
+def _client(address: str, **settings: Any) -> Any:
+    """A new client; it fails where a message to all clients comes with its first, and so anew."""
+    made = partial(_distributed().Client, address, timeout=CONNECT, set_as_default=False)
+    for _ in range(CONNECTIONS - 1):
+        with suppress(AssertionError):
+            return made(**settings)
+    return made(**settings)
+
+
+def _connected(name: str, address: str) -> Any:
     try:
         _listen(address)
-        return distributed.Client(address, timeout=CONNECT, set_as_default=False)
+        return _client(address)
     except Exception as error:  # of whatever kind: Dask names none
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         raise InputError(

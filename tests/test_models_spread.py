@@ -110,6 +110,17 @@ def test_what_ends_a_fit_ends_its_wait(two_here: Dask, monkeypatch: pytest.Monke
     assert isinstance(errors.get(timeout=10), Exception)
 
 
+@pytest.mark.filterwarnings("ignore:coroutine", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_client_connects_while_others_cancel(two_here: Dask) -> None:
+    """Dask tells all clients of each cancelled task, at times with a client's first message."""
+    client = two_here.client
+    for _ in range(20):
+        for _ in range(20):
+            client.cancel([client.submit(abs, 1, pure=False)])
+        with two_here.client_of_its_own() as own:
+            assert own.submit(abs, -7).result(timeout=10) == 7
+
+
 @pytest.mark.parametrize(("least", "holders"), [(9, 2), (2, 2), (1, 1)])
 def test_each_worker_holds_rows_of_each_class(two_here: Dask, least: int, holders: int) -> None:
     """Whatever their order; unless a class has fewer rows than there are workers."""
