@@ -159,7 +159,6 @@ class Dask:
     def _done(self, waiting: list[Any]) -> set[Any]:
         """Wait for the next that are done, whether well or not."""
         dask = _distributed()
-        alone_since = None
         while True:
             with suppress(TimeoutError):
                 try:
@@ -169,7 +168,7 @@ class Dask:
                         )
                 except dask.CancelledError:
                     raise self._gone() from None
-            alone_since = None if self.workers() else self._alone(alone_since)
+            self.some_workers()
 
     @contextmanager
     def client_of_its_own(self) -> Iterator[Any]:
@@ -192,14 +191,23 @@ class Dask:
                 client.close()
 
     def some_workers(self) -> set[str]:
-        """Addresses of the workers there are; where there is none, wait for one.
+        """Addresses of the workers there are; where there is none, say so once and wait for one.
 
         Raises:
             ClusterError: the scheduler is gone, or no worker comes for long.
         """
-        alone_since = None
+        if found := set(self.workers()):
+            return found
+        command = f"dask worker {self.client.scheduler.address} --nthreads 1"
+        print(
+            f"--engine {self.name}: no worker is there; waiting {PATIENCE // 60} minutes for"
+            f" one; start it with: {command}",
+            file=sys.stderr,
+        )
+        until = time.monotonic() + PATIENCE
         while not (found := set(self.workers())):
-            alone_since = self._alone(alone_since)
+            if time.monotonic() > until:
+                raise ClusterError(f"--engine {self.name}: no worker came; {RESUME}")
             time.sleep(LOOK)
         return found
 
@@ -236,21 +244,6 @@ class Dask:
             return dict(self.client.nthreads())
         except (OSError, RuntimeError, TimeoutError):
             raise self._gone() from None
-
-    def _alone(self, since: float | None) -> float:
-        """Say once that there are no workers; give up after a time."""
-        now = time.monotonic()
-        if since is None:
-            command = f"dask worker {self.client.scheduler.address} --nthreads 1"
-            print(
-                f"--engine {self.name}: no worker is there; waiting {PATIENCE // 60} minutes for"
-                f" one; start it with: {command}",
-                file=sys.stderr,
-            )
-            return now
-        if now - since > PATIENCE:
-            raise ClusterError(f"--engine {self.name}: no worker came; {RESUME}")
-        return since
 
     def _gone(self) -> ClusterError:
         return ClusterError(f"--engine {self.name}: the scheduler is gone; {RESUME}")
